@@ -29,17 +29,20 @@ class Settings(BaseSettings):
     )
     secret: SecretStr | None = Field(
         None,
-        description="The installation's secret, at least 32 characters; else read from `secret.key`, made at first use.",
+        description="The installation's secret, 32 characters or more; without it `secret.key` is used.",
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
     public_url: str | None = Field(
-        None, description="The address that customers' browsers and shops reach, for the links that are printed."
+        None,
+        description="The address that shops and browsers reach, for the links that are printed.",
     )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         (), description="Addresses or ranges, separated by commas, whose forwarded headers are believed."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least that is logged."
+    )
     log_format: Literal["json", "console"] = Field(
         "json", description="One JSON object per line, or lines for people."
     )
@@ -47,14 +50,20 @@ class Settings(BaseSettings):
         2000, ge=1, description="Reports that may wait to be decided; beyond it the answer is 503."
     )
     group_cap: int = Field(64, ge=1, le=128, description="Reports decided and committed together at most.")
-    click_flush_ms: int = Field(20, ge=1, le=50, description="How long a click may wait to be stored with others.")
+    click_flush_ms: int = Field(
+        20, ge=1, le=50, description="How long a click may wait to be stored with others."
+    )
     max_clicks_waiting: int = Field(
         20_000, ge=1, description="Clicks that may wait to be stored; beyond it a click's answer waits too."
     )
     body_timeout_s: float = Field(10.0, gt=0, description="Time a client has to send its request's body.")
     header_bytes: int = Field(32_768, ge=4096, description="Size of a request's headers at most.")
-    database_wait_s: float = Field(5.0, gt=0, description="Time to wait for a busy database before answering 503.")
-    drain_s: float = Field(20.0, ge=0, description="Time that open requests have to finish when the service stops.")
+    database_wait_s: float = Field(
+        5.0, gt=0, description="Time to wait for a busy database before answering 503."
+    )
+    drain_s: float = Field(
+        20.0, ge=0, description="Time that open requests have to finish when the service stops."
+    )
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -127,7 +136,9 @@ def read_or_make_secret(path: Path) -> str:
 def _usable(path: Path) -> str:
     text = path.read_text(encoding="utf-8").strip()
     if len(text) < 32:
-        raise SettingsError(f"{path} holds no usable secret (fewer than 32 characters): restore it from a backup")
+        raise SettingsError(
+            f"{path} holds no usable secret (fewer than 32 characters): restore it from a backup"
+        )
     return text
 
 

@@ -1,0 +1,151 @@
+"""A merchant begins, and their keys come and go. A key is shown once, here: what is stored is a hash."""
+
+import os
+from collections.abc import Callable
+
+import orjson
+
+from refledger.core.ids import make_id
+from refledger.core.keys import ENTROPY_BYTES, hash_key, hint, make_key
+from refledger.store import merchants as store
+from refledger.store.engine import Connection, Database
+
+Entropy = Callable[[int], bytes]
+
+FIRST_KEYS = (
+    ("publishable_key", "publishable", "live"),
+    ("secret_key", "secret", "live"),
+    ("test_publishable_key", "publishable", "test"),
+    ("test_secret_key", "secret", "test"),
+)
+ACTOR = "cli"
+
+
+class UnknownMerchant(Exception):
+    """No merchant of that id, or more than one to choose from."""
+
+
+class UnknownKey(Exception):
+    """No key of that id in force."""
+
+
+def create_merchant(
+    database: Database, secret: bytes, name: str, now_ms: int, entropy: Entropy = os.urandom
+) -> dict[str, str]:
+    """`merchant_id` and the four keys by name, the only time they are seen."""
+    merchant_id = make_id("mer", now_ms, entropy(10))
+    made, rows = {"merchant_id": merchant_id}, []
+    for label, kind, mode in FIRST_KEYS:
+        made[label], row = _make(secret, merchant_id, kind, mode, "", now_ms, entropy)
+        rows.append(row)
+    with database.write() as connection:
+        store.add_merchant(
+            connection,
+            {
+                "merchant_id": merchant_id,
+                "name": name,
+                "fingerprint_key": entropy(32).hex(),
+                "lists_version": 0,
+                "created_ms": now_ms,
+            },
+        )
+        store.add_keys(connection, rows)
+        _note(
+            connection, merchant_id, "live", "merchant.created", merchant_id, {"name": name}, now_ms, entropy
+        )
+    return made
+
+
+def create_key(
+    database: Database,
+    secret: bytes,
+    merchant_id: str,
+    kind: str,
+    mode: str,
+    now_ms: int,
+    label: str = "",
+    entropy: Entropy = os.urandom,
+) -> dict[str, str]:
+    """`id` and `key`, the only time the key is seen."""
+    key, row = _make(secret, merchant_id, kind, mode, label, now_ms, entropy)
+    changes = {"kind": kind, "hint": row["hint"], "label": label}
+    with database.write() as connection:
+        if store.merchant(connection, merchant_id) is None:
+            raise UnknownMerchant(merchant_id)
+        store.add_keys(connection, [row])
+        _note(connection, merchant_id, mode, "key.created", row["id"], changes, now_ms, entropy)
+    return {"id": row["id"], "key": key}
+
+
+def list_keys(database: Database, merchant_id: str) -> list[dict]:
+    """Without their hashes; revoked ones too."""
+    with database.read() as connection:
+        rows = store.keys_of(connection, merchant_id)
+    return [{name: value for name, value in row.items() if name != "key_hash"} for row in rows]
+
+
+def revoke_key(database: Database, key_id: str, now_ms: int, entropy: Entropy = os.urandom) -> dict:
+    """From the commit on the key is unknown. Raises `UnknownKey`."""
+    with database.write() as connection:
+        row = next(iter(store.find_keys(connection, key_id)), None)
+        if row is None or not store.revoke_key(connection, row["merchant_id"], key_id, now_ms):
+            raise UnknownKey(key_id)
+        changes = {"hint": row["hint"]}
+        _note(connection, row["merchant_id"], row["mode"], "key.revoked", key_id, changes, now_ms, entropy)
+    return {"id": key_id, "merchant_id": row["merchant_id"], "hint": row["hint"]}
+
+
+def choose(database: Database, merchant_id: str | None) -> dict:
+    """The merchant of that id, or the only one there is. Raises `UnknownMerchant` with words."""
+    with database.read() as connection:
+        found = store.all_merchants(connection)
+    if merchant_id is not None:
+        found = [row for row in found if row["merchant_id"] == merchant_id]
+        if not found:
+            raise UnknownMerchant(f"there is no merchant {merchant_id}")
+    if not found:
+        raise UnknownMerchant("there is no merchant yet: make one with `refledger init --name NAME`")
+    if len(found) > 1:
+        ids = ", ".join(f"{row['merchant_id']} ({row['name']})" for row in found)
+        raise UnknownMerchant(f"say which merchant is meant with --merchant: {ids}")
+    return found[0]
+
+
+def _make(
+    secret: bytes, merchant_id: str, kind: str, mode: str, label: str, now_ms: int, entropy: Entropy
+) -> tuple[str, dict]:
+    key = make_key(kind, mode, entropy(ENTROPY_BYTES))
+    return key, {
+        "merchant_id": merchant_id,
+        "id": make_id("key", now_ms, entropy(10)),
+        "kind": kind,
+        "mode": mode,
+        "hint": hint(key),
+        "key_hash": hash_key(key, secret),
+        "label": label,
+        "created_ms": now_ms,
+        "revoked_ms": None,
+    }
+
+
+def _note(
+    connection: Connection,
+    merchant_id: str,
+    mode: str,
+    action: str,
+    subject_id: str,
+    changes: dict,
+    now_ms: int,
+    entropy: Entropy,
+) -> None:
+    row = {
+        "merchant_id": merchant_id,
+        "id": make_id("aud", now_ms, entropy(10)),
+        "actor": ACTOR,
+        "mode": mode,
+        "action": action,
+        "subject_id": subject_id,
+        "changes": orjson.dumps(changes).decode(),
+        "at_ms": now_ms,
+    }
+    store.add_audit(connection, [row])

@@ -1,0 +1,149 @@
+import subprocess
+import sys
+import time
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import MetaData, create_engine, insert, inspect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateTable
+
+from refledger.store import migrate, schema
+from refledger.store.engine import Database
+
+
+def sqlite_shapes(connection):
+    """Every table and index as SQLite itself wrote it down, spaces apart."""
+    found = connection.exec_driver_sql(
+        "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql IS NOT NULL "
+        "AND name NOT LIKE 'alembic%'"
+    )
+    return {name: sorted(" ".join(sql.split()).replace(",", "").split()) for name, sql in found}
+
+
+def differences(database, metadata):
+    """What the migrated database and the metadata do not agree on."""
+    fresh = create_engine("sqlite://")
+    metadata.create_all(fresh)
+    with database.read() as migrated, fresh.connect() as created:
+        made, wanted = sqlite_shapes(migrated), sqlite_shapes(created)
+        context = MigrationContext.configure(migrated, opts={"compare_type": True})
+        drift = list(compare_metadata(context, metadata))
+    return drift + [name for name in made.keys() | wanted.keys() if made.get(name) != wanted.get(name)]
+
+
+def test_the_migrations_build_what_the_schema_says(database):
+    assert differences(database, schema.metadata) == []
+
+
+def test_a_drift_is_seen(database):
+    with database.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE merchants ADD COLUMN colour TEXT")
+        connection.exec_driver_sql("DROP INDEX uq_conversions_verified_no")
+    found = str(differences(database, schema.metadata))
+    assert "colour" in found and "uq_conversions_verified_no" in found
+
+
+def test_tables_are_strict(database):
+    with database.read() as connection:
+        kinds = {
+            row[1]: row[5] for row in connection.exec_driver_sql("PRAGMA table_list") if row[2] == "table"
+        }
+    assert [name for name in schema.metadata.tables if kinds[name] != 1] == []
+
+
+def test_head_is_the_newest_of_the_chain():
+    config = Config()
+    config.set_main_option("script_location", str(migrate.HERE))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_heads() == [migrate.head()]
+
+
+def test_an_empty_database_is_pending_and_then_current(tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'new' / 'file.db'}")
+    assert migrate.current(database) is None and migrate.pending(database)
+    assert migrate.upgrade(database) is True
+    assert migrate.current(database) == migrate.head() and not migrate.pending(database)
+    assert migrate.upgrade(database) is False
+    with database.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    database.close()
+
+
+def test_nothing_to_do_is_found_out_without_alembic(database_url):
+    code = (
+        "import sys; from refledger.store import migrate; from refledger.store.engine import Database; "
+        f"migrate.upgrade(Database({database_url!r})); print('alembic' in sys.modules)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "False"
+
+
+def test_nothing_to_do_takes_milliseconds(database):
+    begun = time.perf_counter()
+    assert not migrate.upgrade(database)
+    assert time.perf_counter() - begun < 0.1
+
+
+def test_a_database_of_a_newer_version_is_left_alone(database):
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(migrate.UnknownRevision, match="9999"):
+        migrate.upgrade(database)
+
+
+def test_several_processes_may_migrate_at_once(tmp_path):
+    url = f"sqlite:///{tmp_path / 'one.db'}"
+    code = (
+        "from refledger.store import migrate; from refledger.store.engine import Database; "
+        f"print(migrate.upgrade(Database({url!r}, 30)))"
+    )
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    answers = [process.communicate() for process in running]
+    assert [error for _, error in answers if error] == []
+    assert sorted(out.strip() for out, _ in answers) == ["False", "False", "False", "True"]
+
+
+def a_row(table):
+    return {column.name: 1 if column.type.python_type is not str else column.name for column in table.columns}
+
+
+@pytest.mark.parametrize("table", schema.APPEND_ONLY, ids=lambda table: table.name)
+@pytest.mark.parametrize("deed", ["UPDATE {} SET at_ms = 2", "DELETE FROM {}"])
+def test_what_may_only_be_added_to_refuses_change(database, table, deed):
+    with database.write() as connection:
+        connection.execute(insert(table), [a_row(table)])
+    with pytest.raises(DBAPIError, match="may only be added to"), database.write() as connection:
+        connection.exec_driver_sql(deed.format(table.name))
+    with database.read() as connection:
+        assert connection.exec_driver_sql(f"SELECT at_ms FROM {table.name}").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("table", schema.APPEND_ONLY, ids=lambda table: table.name)
+def test_without_its_trigger_the_table_would_change(database, table):
+    with database.write() as connection:
+        connection.execute(insert(table), [a_row(table)])
+        connection.exec_driver_sql(f"DROP TRIGGER {table.name}_no_delete")
+        assert connection.exec_driver_sql(f"DELETE FROM {table.name}").rowcount == 1
+
+
+def test_every_table_can_be_written_for_postgresql():
+    from sqlalchemy.dialects import postgresql
+
+    for table in schema.metadata.sorted_tables:
+        assert "STRICT" not in str(CreateTable(table).compile(dialect=postgresql.dialect()))
+
+
+def test_names_are_the_conventions(database):
+    reflected = MetaData()
+    with database.read() as connection:
+        reflected.reflect(connection)
+        assert set(inspect(connection).get_table_names()) == {*schema.metadata.tables, "alembic_version"}
