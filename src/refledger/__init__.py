@@ -1,0 +1,3 @@
+"""refledger: affiliate and referral conversion tracking with a real ledger underneath."""
+
+__version__ = "0.1.0"

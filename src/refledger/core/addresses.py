@@ -1,0 +1,112 @@
+"""IP addresses as reports carry them, and the special-purpose ranges.
+
+The standard library's `is_private` and `is_global` are no class table: they call the documentation ranges
+private and let multicast, NAT64 and 6to4 pass. The table below is ours, from the IANA special-purpose
+registries (IPv4 and IPv6, RFC 6890 and its updates), the multicast and the IPv6 global-unicast registries.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from functools import lru_cache
+
+LONGEST = 256  # of the text looked at; a forwarded list may be long, its first element is not
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    text: str
+    version: int
+    unit: str
+    network: str
+    special: str | None
+
+
+_CLASSES = """
+unspecified     0.0.0.0/32 ::/128
+loopback        127.0.0.0/8 ::1/128
+private         10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fc00::/7 fec0::/10
+carrier_nat     100.64.0.0/10
+link_local      169.254.0.0/16 fe80::/10
+documentation   192.0.2.0/24 198.51.100.0/24 203.0.113.0/24 2001:db8::/32 3fff::/20
+benchmarking    198.18.0.0/15 2001:2::/48
+multicast       224.0.0.0/4 ff00::/8
+broadcast       255.255.255.255/32
+nat64           64:ff9b::/96 64:ff9b:1::/48
+6to4            192.88.99.0/24 2002::/16
+teredo          2001::/32
+as112           192.31.196.0/24 192.175.48.0/24 2001:4:112::/48 2620:4f:8000::/48
+amt             192.52.193.0/24 2001:3::/32
+orchid          2001:10::/28 2001:20::/28
+drone           2001:30::/28
+discard         100::/64 100:0:0:1::/64
+segment_routing 5f00::/16
+reserved        0.0.0.0/8 192.0.0.0/24 240.0.0.0/4 2001::/23 ::/96 ::ffff:0:0/96
+"""
+
+
+def _table() -> tuple[tuple[int, int, int, str], ...]:
+    rows = []
+    for line in _CLASSES.strip().splitlines():
+        name, *ranges = line.split()
+        for each in ranges:
+            net = ipaddress.ip_network(each)
+            rows.append(
+                (net.prefixlen, net.version, int(net.network_address), int(net.broadcast_address), name)
+            )
+    rows.sort(reverse=True)  # the narrowest range decides: a part of a reserved block has its own meaning
+    return tuple((version, low, high, name) for _, version, low, high, name in rows)
+
+
+_SPECIAL = _table()
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+
+
+def parse(text: str) -> Address | None:
+    """The address in `text`: the first of a list, without brackets, port and zone, IPv4-mapped ones unmapped.
+
+    None when there is no address in it; a bad address never costs a sale.
+    """
+    first = text[:LONGEST].partition(",")[0].strip()
+    return _parse(first) if first else None
+
+
+@lru_cache(maxsize=16_384)
+def _parse(text: str) -> Address | None:
+    try:
+        ip = ipaddress.ip_address(_bare(text))
+    except ValueError:
+        return None
+    if ip.version == 6 and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    unit_bits, network_bits = (32, 24) if ip.version == 4 else (64, 48)
+    return Address(
+        text=str(ip),
+        version=ip.version,
+        unit=str(ipaddress.ip_network(f"{ip}/{unit_bits}", strict=False)),
+        network=str(ipaddress.ip_network(f"{ip}/{network_bits}", strict=False)),
+        special=_special(ip),
+    )
+
+
+def _bare(text: str) -> str:
+    if text.startswith("["):  # [2001:db8::1]:443
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:  # 203.0.113.42:8080; more colons without brackets are an IPv6 address
+        text = text.partition(":")[0]
+    return text.partition("%")[0].strip()
+
+
+def _special(ip) -> str | None:
+    number = int(ip)
+    for version, low, high, name in _SPECIAL:
+        if low <= number <= high and version == ip.version:
+            return name
+    if ip.version == 6 and ip not in _GLOBAL_UNICAST:
+        return "reserved"
+    return None
+
+
+def shorten(text: str) -> str:
+    """The network of an address, for logs: enough to see a pattern, too little to find a person."""
+    address = parse(text)
+    return address.network if address else "unknown"

@@ -1,0 +1,48 @@
+"""What a conversion earns, by the terms in force when it came."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from refledger.core.money import share, to_minor, to_text
+from refledger.core.programs import Affiliate, Program, stored
+
+
+@dataclass(frozen=True, slots=True)
+class Commission:
+    """An amount due, with the terms it follows from and the arithmetic in words."""
+
+    minor: int
+    terms: dict[str, Any]  # {"type": "percentage" | "fixed", "value": decimal text}
+    source: str  # whose terms: program | affiliate
+    arithmetic: str
+
+
+def terms_for(program_terms: str, affiliate_terms: str | None, conversion_type: str) -> tuple[dict[str, Any], str]:
+    """The terms of that type of conversion and whose they are; an affiliate's own come first."""
+    own = stored(affiliate_terms) if affiliate_terms else {}
+    if conversion_type in own:
+        return own[conversion_type], "affiliate"
+    return stored(program_terms)[conversion_type], "program"
+
+
+def commission_for(
+    program: Program, affiliate: Affiliate | None, conversion_type: str, revenue_minor: int
+) -> Commission:
+    """A percentage of what the customer paid, rounded down, or a fixed sum; a sale of nothing earns nothing."""
+    own = affiliate.commission if affiliate else None
+    terms, source = terms_for(program.commission, own, conversion_type)
+    minor, arithmetic = _reckon(terms, conversion_type, revenue_minor, program.currency)
+    return Commission(minor, terms, source, arithmetic)
+
+
+def _reckon(terms: dict[str, Any], conversion_type: str, revenue_minor: int, currency: str) -> tuple[int, str]:
+    if conversion_type == "purchase" and revenue_minor == 0:
+        return 0, "a sale of 0 earns 0"
+    value = Decimal(terms["value"])
+    if terms["type"] == "fixed":
+        minor, _ = to_minor(value, currency)
+        return minor, f"a fixed {to_text(minor, currency)} {currency}"
+    minor = share(revenue_minor, value)
+    revenue, due = to_text(revenue_minor, currency), to_text(minor, currency)
+    return minor, f"{terms['value']} % of {revenue} {currency}, rounded down, is {due} {currency}"

@@ -1,0 +1,161 @@
+"""The decision: is this conversion real, whose is it, what is it worth?
+
+Two ladders, both in the order of answers: `screen` needs what was asked and what the merchant set up; `decide` needs
+what happened before. First plain returns, then only consequences.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from refledger.core import emails
+from refledger.core.addresses import Address
+from refledger.core.attribution import Attribution, attribute
+from refledger.core.commissions import Commission, commission_for
+from refledger.core.duplicates import Past, check_identity
+from refledger.core.emails import Email
+from refledger.core.fraud.scoring import Verdict
+from refledger.core.intake import Report
+from refledger.core.limits import Counted, check_limits
+from refledger.core.lists import Entry, Lists
+from refledger.core.money import to_minor, to_text
+from refledger.core.programs import Affiliate, Coupon, Program, stored
+from refledger.core.refusals import Reason, Refusal
+
+_REFUSING = {"timing.too_fast": Reason.TIMING_TOO_FAST, "timing.too_slow": Reason.TIMING_TOO_SLOW}
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the merchant set up that bears on one report; None where nothing has that id or code."""
+
+    program: Program | None
+    by_ref_code: Affiliate | None
+    coupon: Coupon | None
+    by_coupon: Affiliate | None
+    lists: Lists
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """A report that its own words and the merchant's set-up admit."""
+
+    report: Report
+    program: Program
+    email: Email | None
+    revenue_minor: int
+    attribution: Attribution
+    listed: Entry | None  # the entry of the merchant's lists that applies
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What happened before that bears on one report; read while its keys are held."""
+
+    own: tuple[Past, ...]  # conversions of the very same e-mail address
+    order: Past | None
+    counted: Counted
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A conversion to be: what it starts as, what it earns, and which unverified ones it displaces."""
+
+    status: str  # pending | pending_review
+    commission: Commission
+    displaces: tuple[Past, ...] = ()
+    why: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+def screen(report: Report, address: Address | None, setup: Setup, now_ms: int) -> Screened | Refusal:
+    """Steps 3 to 7: program, fields that only the program can judge, e-mail, disposable, code."""
+    program = setup.program
+    if program is None or program.status != "active":
+        return Refusal(Reason.INVALID_PROGRAM)
+    if report.currency and report.currency.upper() != program.currency:
+        return Refusal(Reason.INVALID_FIELD, f"currency must be {program.currency}, the program's", ("currency",))
+    revenue_minor, rounded = to_minor(report.revenue, program.currency) if report.revenue is not None else (0, False)
+    if revenue_minor > program.max_revenue_minor:
+        most = to_text(program.max_revenue_minor, program.currency)
+        return Refusal(
+            Reason.INVALID_FIELD, f"revenue_amount is above the program's maximum of {most}", ("revenue_amount",)
+        )
+    email = emails.parse(report.email) if report.email else None
+    if report.email and email is None:
+        return Refusal(Reason.INVALID_EMAIL)
+    attribution = attribute(report, setup.by_ref_code, setup.coupon, setup.by_coupon, now_ms)
+    affiliate_id = attribution.affiliate.id if isinstance(attribution, Attribution) else None
+    listed = setup.lists.match(email, address, affiliate_id, program.id, now_ms)
+    disposable = emails.disposable(email.domain) if email else None
+    if disposable and not (listed and listed.action == "allow"):
+        return Refusal(Reason.DISPOSABLE_EMAIL, detail={"matched": disposable})
+    if isinstance(attribution, Refusal):
+        return attribution
+
+    warnings = report.warnings
+    if rounded:
+        warnings += (f"revenue_amount rounded to {to_text(revenue_minor, program.currency)} {program.currency}",)
+    return Screened(report, program, email, revenue_minor, attribution, listed, warnings)
+
+
+def decide(screened: Screened, history: History, verdict: Verdict, verified: bool, now_ms: int) -> Accepted | Refusal:
+    """Steps 8 to 11: duplicate, limit, block list, timing and policy, accepted."""
+    report, program, listed = screened.report, screened.program, screened.listed
+    displaced = check_identity(
+        report.conversion_type,
+        report.order_id,
+        stored(program.repeat_purchases),
+        history.own,
+        history.order,
+        verified,
+        now_ms,
+    )
+    if isinstance(displaced, Refusal):
+        return displaced
+    limited = check_limits(history.counted, now_ms)
+    if limited:
+        return limited
+    if listed and listed.action == "block":
+        return Refusal(Reason.BLOCKED, detail={"list_entry": listed.id})
+    allowed = listed is not None and listed.action == "allow"
+    if verdict.outcome == "refuse" and not allowed:
+        reason = _REFUSING.get(verdict.leading or "", Reason.POLICY)
+        return Refusal(reason, detail={"signal": verdict.leading, "score": verdict.score})
+
+    status, why = "pending", "no signal asks for a review"
+    if allowed:
+        why = "the merchant's allow list admits it"
+    elif verdict.outcome == "review":
+        status, why = "pending_review", f"{verdict.leading} asks for a review (score {verdict.score})"
+    commission = commission_for(
+        program, screened.attribution.affiliate, report.conversion_type, screened.revenue_minor
+    )
+    return Accepted(status, commission, displaced, why)
+
+
+def shown_status(decision: str, refunded: bool, dispute: str | None) -> str:
+    """An open or lost dispute, else a full refund, else the merchant's decision."""
+    if dispute in ("open", "lost"):
+        return "chargeback"
+    return "refunded" if refunded else decision
+
+
+_STEPS = {
+    "approve": ({"pending", "pending_review"}, "approved"),
+    "reject": ({"pending", "pending_review"}, "rejected"),
+    "reopen": ({"rejected"}, None),
+}
+
+
+def next_decision(step: str, decision: str, initial: str) -> str | Refusal:
+    """The decision that approving, rejecting or reopening leads to; an illegal step names both statuses."""
+    allowed, leads_to = _STEPS[step]
+    wanted = leads_to or initial
+    if decision not in allowed:
+        return Refusal(
+            Reason.ILLEGAL_STATUS,
+            f"A conversion that is {decision} cannot become {wanted}",
+            detail={"from": decision, "to": wanted},
+        )
+    return wanted

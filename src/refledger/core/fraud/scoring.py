@@ -1,0 +1,217 @@
+"""From findings to a verdict, and from the verdict to the record it is explained from.
+
+Score: the sum over families of the family's largest counted points, at most 100. One family is one suspicion,
+however many of its signals say so.
+"""
+
+from dataclasses import dataclass, field
+
+from refledger.core.fraud.case import Case
+from refledger.core.fraud.catalogue import BY_CODE, SIGNALS
+from refledger.core.fraud.policy import MOST_POINTS, Policy, Rule
+from refledger.core.fraud.signal import ABSENT, OFF, Finding, failed, missing
+
+_ORDER = {signal.code: place for place, signal in enumerate(SIGNALS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`findings` is aligned with the policy's rules; `leading` is the code that decided (None when clear);
+    `counted` holds the points by code, and adds up to `score`; `allowed`: an allow entry held."""
+
+    score: int
+    outcome: str
+    leading: str | None
+    findings: tuple[Finding, ...]
+    policy: Policy = field(repr=False)
+    counted: dict[str, int] = field(default_factory=dict)
+    allowed: bool = False
+
+
+def judge(case: Case, policy: Policy, allowed: bool = False) -> Verdict:
+    """Ask every signal, then weigh. `allowed`: an allow entry matched, so all that is waivable counts for
+    nothing.
+    """
+    absent = missing(case)
+    findings = []
+    for asks, needs in policy.steps:
+        if asks is None:
+            findings.append(OFF)
+        elif lacking := needs & absent:
+            findings.append(ABSENT[lacking])
+        else:
+            try:
+                findings.append(asks(case))
+            except Exception as error:
+                # One signal's fault must cost neither the sale nor the other signals; it is in the record.
+                findings.append(failed(error))
+    return weigh(tuple(findings), policy, allowed)
+
+
+def weigh(findings: tuple[Finding, ...], policy: Policy, allowed: bool = False) -> Verdict:
+    heard = [
+        (rule, _points(rule, finding))
+        for rule, finding in zip(policy.rules, findings, strict=True)
+        if finding.state == "fired" and rule.counts and not (allowed and rule.waivable)
+    ]
+    if not heard:
+        return Verdict(0, "clear", None, findings, policy, {}, allowed)
+    counted = _count(heard)
+    score = sum(counted.values())
+    outcome, leading = _outcome(heard, counted, score, policy)
+    return Verdict(score, outcome, leading, findings, policy, counted, allowed)
+
+
+def _points(rule: Rule, finding: Finding) -> int:
+    return rule.points[min(finding.level, len(rule.points) - 1)]
+
+
+def _count(heard: list[tuple[Rule, int]]) -> dict[str, int]:
+    """The largest of each family, in order, until the score is full."""
+    best: dict[str, tuple[str, int]] = {}
+    for rule, points in heard:
+        if points > best.get(rule.family, ("", 0))[1]:
+            best[rule.family] = (rule.code, points)
+    counted, left = {}, MOST_POINTS
+    for code, points in sorted(best.values(), key=lambda pair: -pair[1]):
+        counted[code] = min(points, left)
+        left -= counted[code]
+    return counted
+
+
+def _outcome(heard: list[tuple[Rule, int]], counted: dict[str, int], score: int, policy: Policy):
+    """The ladder, strictest first: (outcome, the code that decided)."""
+    heaviest = next(iter(counted), None)
+    if code := _first(heard, "refuse"):
+        return "refuse", code
+    if policy.refuse_at is not None and score >= policy.refuse_at:
+        return "refuse", heaviest
+    if code := _first(heard, "review"):
+        return "review", code
+    if policy.review_at is not None and score >= policy.review_at:
+        return "review", heaviest
+    return "clear", None
+
+
+def _first(heard: list[tuple[Rule, int]], action: str) -> str | None:
+    return next((rule.code for rule, _ in heard if rule.action == action), None)
+
+
+def record(verdict: Verdict) -> dict:
+    """The verdict as compact JSON, kept for ever: enough to explain it, and to weigh it again under another
+    policy.
+
+    {"score", "outcome", "leading", "review_at", "refuse_at", "fired": [{"code", "action", "mode", "points",
+    "counted", "evidence", "level" unless 0}], "not_evaluated": {reason: [codes]}, "clear": [codes], "off": [codes],
+    "error": [{"code", "error"}]}, and "allowed": true where an allow entry held.
+    """
+    shown, unknown, clear, off, errors = [], {}, [], [], []
+    for rule, finding in zip(verdict.policy.rules, verdict.findings, strict=True):
+        state = finding.state
+        if state == "clear":
+            clear.append(rule.code)
+        elif state == "not_evaluated":
+            unknown.setdefault(finding.reason, []).append(rule.code)
+        elif state == "fired":
+            shown.append(_shown(rule, finding, verdict.counted.get(rule.code, 0)))
+        elif state == "off":
+            off.append(rule.code)
+        else:
+            errors.append({"code": rule.code, "error": finding.error})
+    kept = {
+        "score": verdict.score,
+        "outcome": verdict.outcome,
+        "leading": verdict.leading,
+        "review_at": verdict.policy.review_at,
+        "refuse_at": verdict.policy.refuse_at,
+        "fired": shown,
+        "not_evaluated": unknown,
+        "clear": clear,
+        "off": off,
+        "error": errors,
+    }
+    if verdict.allowed:
+        kept["allowed"] = True
+    return kept
+
+
+def _shown(rule: Rule, finding: Finding, counted: int) -> dict:
+    entry = {
+        "code": rule.code,
+        "action": rule.action,
+        "mode": rule.mode,
+        "points": _points(rule, finding),
+        "counted": counted,
+        "evidence": finding.evidence,
+    }
+    if finding.level:
+        entry["level"] = finding.level
+    return entry
+
+
+def expand(record: dict) -> list[dict]:
+    """The record as a readable list, one entry per signal in the catalogue's order; signals since removed
+    come last.
+    """
+    entries = [_entry(each["code"], "fired", **_without_code(each)) for each in record.get("fired", ())]
+    for reason, codes in record.get("not_evaluated", {}).items():
+        entries += [_entry(code, "not_evaluated", reason=reason) for code in codes]
+    entries += [_entry(each["code"], "error", error=each["error"]) for each in record.get("error", ())]
+    entries += [_entry(code, state) for state in ("clear", "off") for code in record.get(state, ())]
+    return sorted(entries, key=lambda entry: _ORDER.get(entry["code"], len(_ORDER)))
+
+
+def _without_code(fired: dict) -> dict:
+    return {key: value for key, value in fired.items() if key != "code"}
+
+
+def _entry(code: str, state: str, **more) -> dict:
+    signal = BY_CODE.get(code)
+    return {
+        "code": code,
+        "family": code.partition(".")[0],
+        "state": state,
+        **more,
+        "notice": signal.notice if signal else "a signal of an earlier version",
+    }
+
+
+class _Lenient(dict):
+    """Evidence of an earlier version may lack what a sentence asks for; say so instead of failing."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def explain(record: dict) -> list[str]:
+    """Plain sentences, fit to be read to an affiliate: one per fired signal, then what followed from them."""
+    sentences = [_sentence(each) for each in record.get("fired", ())]
+    if record.get("allowed"):
+        sentences.append("An allow entry of the merchant covers this report.")
+    return [*sentences, _conclusion(record)] if sentences else []
+
+
+def _sentence(fired: dict) -> str:
+    signal = BY_CODE.get(fired["code"])
+    says = (
+        signal.says.format_map(_Lenient(fired.get("evidence") or {}))
+        if signal
+        else f"{fired['code']} was noticed."
+    )
+    if fired["mode"] == "shadow":
+        return f"{says} (Recorded only: the signal is being tried out.)"
+    return f"{says} ({fired['counted']} points)" if fired["counted"] else says
+
+
+def _conclusion(record: dict) -> str:
+    score, leading = record["score"], record.get("leading")
+    if record["outcome"] == "clear":
+        return f"Together {score} points: nothing followed from it."
+    verb, threshold = {
+        "refuse": ("is refused", record.get("refuse_at")),
+        "review": ("goes to a person for review", record.get("review_at")),
+    }[record["outcome"]]
+    action = next((each["action"] for each in record["fired"] if each["code"] == leading), None)
+    if action == record["outcome"]:
+        return f"The report {verb} because of {leading}."
+    return f"Together {score} points: from {threshold} points on, a report {verb}."

@@ -1,0 +1,320 @@
+"""The two engines, and every difference between them.
+
+Statements are built once with SQLAlchemy Core and compiled once per engine (`Query`, `Insert`); they then run on the
+driver's own cursor, for SQLAlchemy's execution costs several times what SQLite itself needs for a point look-up.
+A set of rows goes in as one JSON array (`rows_of`), so a statement's text never depends on how many there are.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import Table, bindparam, create_engine, event
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.sql.expression import ColumnElement, FunctionElement, TableValuedAlias
+
+__all__ = ["Connection", "Database", "Insert", "Query", "Unavailable", "item", "number_item", "rows_of"]
+
+
+class Unavailable(Exception):
+    """The database cannot serve now: locked, full, read-only, out of reach. Nothing was stored."""
+
+
+# ── sets of rows as one parameter ────────────────────────────────────────────────────────────────────────────────
+
+
+class _JsonRows(FunctionElement):
+    inherit_cache = True
+    name = "json_rows"
+
+
+@compiles(_JsonRows, "sqlite")
+def _sqlite_rows(element, compiler, **options):
+    return f"json_each({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_JsonRows, "postgresql")
+def _postgresql_rows(element, compiler, **options):
+    return f"json_array_elements(CAST({compiler.process(element.clauses, **options)} AS json))"
+
+
+class item(ColumnElement):
+    """The n-th value, as text, of a row of `rows_of`."""
+
+    inherit_cache = False
+
+    def __init__(self, rows: TableValuedAlias, position: int):
+        self.value, self.position, self.type = rows.c.value, position, Table and rows.c.value.type
+
+
+class number_item(item):
+    """The n-th value, as an integer, of a row of `rows_of`."""
+
+
+@compiles(item, "sqlite")
+@compiles(number_item, "sqlite")
+def _sqlite_item(element, compiler, **options):
+    return f"json_extract({compiler.process(element.value, **options)}, '$[{element.position}]')"
+
+
+@compiles(item, "postgresql")
+def _postgresql_item(element, compiler, **options):
+    return f"({compiler.process(element.value, **options)} ->> {element.position})"
+
+
+@compiles(number_item, "postgresql")
+def _postgresql_number_item(element, compiler, **options):
+    return f"CAST({compiler.process(element.value, **options)} ->> {element.position} AS bigint)"
+
+
+def rows_of(parameter: str) -> TableValuedAlias:
+    """A FROM clause over the parameter of that name: a list of rows, each a list of texts and integers."""
+    return _JsonRows(bindparam(parameter)).table_valued("value", name=parameter)
+
+
+# ── statements ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Query:
+    """A statement, built once. Parameters: `bindparam`s by name; lists are sent as JSON (`rows_of`)."""
+
+    def __init__(self, statement):
+        self.statement = statement
+        self._compiled: dict[str, tuple[str, list[str] | None, Mapping[str, Any]]] = {}
+
+    def rows(self, connection: Connection, **parameters) -> list[tuple]:
+        """All rows, as plain tuples in the order of the selected columns."""
+        return self._execute(connection, parameters).fetchall()
+
+    def run(self, connection: Connection, **parameters) -> int:
+        """Executes; answers the number of rows changed."""
+        return self._execute(connection, parameters).rowcount
+
+    def _execute(self, connection: Connection, parameters: dict):
+        text, names, constants = self._compiled.get(connection.dialect.name) or self._compile(connection)
+        given = constants | {
+            name: orjson.dumps(value).decode() if isinstance(value, list) else value
+            for name, value in parameters.items()
+        }
+        arguments = given if names is None else [given[name] for name in names]
+        return connection.connection.driver_connection.execute(text, arguments)
+
+    def _compile(self, connection: Connection):
+        compiled = self.statement.compile(
+            dialect=connection.dialect, compile_kwargs={"render_postcompile": True}
+        )
+        found = (str(compiled), compiled.positiontup, compiled.params)
+        self._compiled[connection.dialect.name] = found
+        return found
+
+
+class Insert:
+    """Inserts many rows of one table with one statement; rows are mappings that hold every column named."""
+
+    def __init__(self, table: Table, suffix: str = ""):
+        self.table, self.suffix = table, suffix
+        self.columns = [column.name for column in table.columns]
+        self.pick = itemgetter(*self.columns)
+
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        if not rows:
+            return
+        raw = connection.connection.driver_connection
+        names = ", ".join(self.columns)
+        if connection.dialect.name == "sqlite":
+            marks = ", ".join("?" * len(self.columns))
+            raw.executemany(
+                f"INSERT INTO {self.table.name} ({names}) VALUES ({marks}) {self.suffix}",
+                map(self.pick, rows),
+            )
+            return
+        values = ", ".join(
+            f"CAST(r.value ->> {n} AS {kind})" for n, kind in enumerate(self._postgresql_types())
+        )
+        raw.execute(
+            f"INSERT INTO {self.table.name} ({names}) "
+            f"SELECT {values} FROM json_array_elements(CAST(%s AS json)) AS r {self.suffix}",
+            [orjson.dumps([self.pick(row) for row in rows]).decode()],
+        )
+
+    def _postgresql_types(self) -> Iterator[str]:
+        from sqlalchemy.dialects import postgresql
+
+        return (column.type.compile(postgresql.dialect()) for column in self.table.columns)
+
+
+# ── databases ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Database:
+    """One installation's database: a pool that writes, a pool that only reads."""
+
+    def __init__(self, url: str, wait_s: float = 5.0):
+        self.url = make_url(url)
+        self.wait_s = wait_s
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            self.writer, self.reader = _sqlite(self.url, wait_s)
+        else:
+            self.writer = self.reader = _postgresql(self.url, wait_s)
+        # SQLite admits one writer: our own threads queue here, fairly, rather than by polling the file.
+        self._turn = threading.Lock() if self.is_sqlite else _NoLock()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction that may write; commits at the end, rolls back on any exception."""
+        with self._turn, _named_faults(), self.writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent snapshot."""
+        with _named_faults(), self.reader.connect() as connection:
+            yield connection
+
+    def hold(self, connection: Connection, keys: Iterable[int], now_ms: int) -> int:
+        """Holds the keys until the transaction ends and answers the time, taken once they are held.
+
+        PostgreSQL: transaction-level locks, sorted here, taken by a statement of its own; its clock is the one
+        that counts. SQLite: the transaction holds everything already, and the caller's clock stands.
+        """
+        if self.is_sqlite:
+            return now_ms
+        raw = connection.connection.driver_connection
+        raw.execute(
+            "SELECT count(pg_advisory_xact_lock(k)) FROM unnest(CAST(%s AS bigint[])) AS k",
+            [sorted(set(keys))],
+        )
+        return raw.execute("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)").fetchone()[
+            0
+        ]
+
+    def close(self) -> None:
+        self.writer.dispose()
+        self.reader.dispose()
+
+
+class _NoLock:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *details):
+        return None
+
+
+def _sqlite(url, wait_s: float) -> tuple[Engine, Engine]:
+    path = Path(url.database or "")
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def connect() -> sqlite3.Connection:
+        raw = sqlite3.connect(
+            path, timeout=wait_s, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+        raw.execute("PRAGMA synchronous = FULL")
+        raw.execute("PRAGMA cache_size = -65536")
+        return raw
+
+    def connect_reader() -> sqlite3.Connection:
+        raw = connect()
+        raw.execute("PRAGMA query_only = 1")
+        return raw
+
+    writer = create_engine(
+        "sqlite://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=1,
+        max_overflow=4,
+        pool_reset_on_return=None,
+    )
+    reader = create_engine(
+        "sqlite://", creator=connect_reader, poolclass=QueuePool, pool_size=8, max_overflow=32
+    )
+    event.listen(
+        writer, "begin", lambda connection: connection.connection.driver_connection.execute("BEGIN IMMEDIATE")
+    )
+    event.listen(reader, "begin", lambda connection: connection.connection.driver_connection.execute("BEGIN"))
+    return writer, reader
+
+
+def _postgresql(url, wait_s: float) -> Engine:
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        isolation_level="READ COMMITTED",
+        pool_size=8,
+        max_overflow=8,
+        pool_timeout=wait_s,
+        pool_pre_ping=True,
+        connect_args={"prepare_threshold": None, "connect_timeout": max(1, int(wait_s))},
+    )
+
+
+# ── what an exception of the driver means ────────────────────────────────────────────────────────────────────────
+
+
+def _cause(error: BaseException) -> BaseException:
+    return getattr(error, "orig", None) or error
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether deciding again may succeed: a unique violation, a serialization failure, a deadlock."""
+    cause = _cause(error)
+    if isinstance(cause, sqlite3.IntegrityError):
+        return "UNIQUE constraint failed" in str(cause)
+    return getattr(cause, "sqlstate", None) in ("23505", "40001", "40P01")
+
+
+_SQLITE_PASSING = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+)
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the database itself could not serve: nothing was stored, and a later call may succeed."""
+    cause = _cause(error)
+    if isinstance(cause, sqlite3.Error):
+        return (getattr(cause, "sqlite_errorcode", 0) & 0xFF) in _SQLITE_PASSING
+    state = getattr(cause, "sqlstate", None)
+    if state is not None:
+        return state[:2] in ("08", "53", "57", "58") or state == "25006"
+    return isinstance(error, OperationalError) or type(cause).__name__ in (
+        "OperationalError",
+        "InterfaceError",
+        "TimeoutError",
+    )
+
+
+@contextmanager
+def _named_faults() -> Iterator[None]:
+    """Turns the drivers' many ways of being out of reach into `Unavailable`."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        if is_unavailable(error):
+            raise Unavailable(str(_cause(error))) from error
+        raise
+    except Exception as error:
+        if not isinstance(error, Unavailable) and is_unavailable(error):
+            raise Unavailable(str(_cause(error))) from error
+        raise
+
+
+def now_ms() -> int:
+    """The machine's clock."""
+    return time.time_ns() // 1_000_000
