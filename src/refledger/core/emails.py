@@ -37,11 +37,9 @@ def _read(name: str) -> frozenset[str]:
 
 
 # Where mail to an alias ends up, provider by provider. Plus-tags need no row: they are folded everywhere,
-# because almost every server that accepts them delivers to the part before the plus, and the rest reject the
-# mail.
+# because almost every server that accepts them delivers to the part before the plus.
 GMAIL = frozenset({"gmail.com", "googlemail.com"})
-# Proton Help, "Addresses and aliases": dots, hyphens and underscores are ignored; one name on all its
-# domains.
+# Proton Help, "Addresses and aliases": dots, hyphens and underscores are ignored; one name everywhere.
 PROTON = frozenset({"proton.me", "protonmail.com", "protonmail.ch", "pm.me"})
 # Apple Support, "About your @icloud.com, @me.com and @mac.com addresses": one mailbox under three names.
 ICLOUD = frozenset({"icloud.com", "me.com", "mac.com"})
@@ -51,16 +49,14 @@ YANDEX = words("yandex.ru yandex.com yandex.by yandex.kz yandex.ua yandex.uz yan
 FASTMAIL = words("fastmail.com fastmail.fm fastmail.net fastmail.org fastmail.us fastmail.to sent.com")
 # Yahoo Help, "Disposable email addresses": base-keyword@; a real Yahoo name cannot contain a hyphen.
 YAHOO_OTHERS = frozenset({"ymail.com", "rocketmail.com"})
-# Microsoft ("Plus addressing") has plus-tags only; outlook.com, hotmail.com and live.com are separate
-# mailboxes.
+# Microsoft ("Plus addressing") has plus-tags only; outlook.com, hotmail.com and live.com stay apart.
 
 # Forwarding that hides an address from merchants, not from justice: never throw-away, whatever a list says.
 RELAYS = words(
     """duck.com privaterelay.appleid.com icloud.com mozmail.com relay.firefox.com simplelogin.com
     simplelogin.co simplelogin.io simplelogin.fr aleeas.com slmail.me slmails.com silomails.com dralias.com
     8alias.com 8shield.net anonaddy.com anonaddy.me addy.io passmail.net passmail.com passinbox.com
-    passfwd.com 33mail.com opayq.com
-    erine.email cloaked.id"""
+    passfwd.com 33mail.com opayq.com erine.email cloaked.id"""
 )
 GENERIC = _read("generic-domains.txt")
 SUPPLEMENT = _read("disposable-supplement.txt")

@@ -30,7 +30,7 @@ class Entry:
 
 
 def normalise(kind: str, value: str) -> str:
-    """The one spelling under which a value is kept and found. Raises ValueError, in words for the merchant."""
+    """The spelling under which a value is kept and found. Raises ValueError, in words for the merchant."""
     value = value.strip()
     if not value:
         raise ValueError("a list entry needs a value")

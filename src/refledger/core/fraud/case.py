@@ -10,7 +10,7 @@ COUPON = "coupon"
 
 @dataclass(slots=True, eq=False)
 class Click:
-    """`dest` is what the browser said it wanted the link for (Sec-Fetch-Dest); only redirect clicks have it."""
+    """`dest`: what the browser wanted the link for (Sec-Fetch-Dest); only redirect clicks have it."""
 
     id: str
     at_ms: int
@@ -25,10 +25,10 @@ class Case:
 
     `via`: how the affiliate was found: "ref_code", "coupon", or "first" (a known customer's first affiliate).
     `email` is None when the report had none, and a placeholder stands in its place.
-    `click_tie`: what ties click and customer: "click_id", "customer", "address_and_agent" or "address" (weak).
+    `click_tie`: what ties click and customer: "click_id", "customer", "address_and_agent", "address" (weak).
     `first_click_ms`: the visitor's earliest click within the window; `last_click_ms`: their latest at all.
     `known_customer`: a signup of this customer was accepted for this affiliate.
-    `mailbox_spellings`: other addresses of the same mailbox in this program within 90 days.
+    `mailbox_spellings`: other distinct addresses of the same mailbox in this program within 90 days.
     `sightings`: kind → other customers who left the same sighting within the kind's window.
     `confirmed_frauds`: of this affiliate, within 90 days.
     `repeat_sale`: an equal coupon sale from the same address and agent within 10 minutes, neither with an

@@ -53,7 +53,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Compiled: `rules` is aligned with the catalogue; `steps` is what the loop over them needs, and no more."""
+    """Compiled: `rules` is aligned with the catalogue; `steps` is what the loop over them needs."""
 
     document: dict
     review_at: int | None

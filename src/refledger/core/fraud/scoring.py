@@ -29,9 +29,7 @@ class Verdict:
 
 
 def judge(case: Case, policy: Policy, allowed: bool = False) -> Verdict:
-    """Ask every signal, then weigh. `allowed`: an allow entry matched, so all that is waivable counts for
-    nothing.
-    """
+    """Ask every signal, then weigh. `allowed`: an allow entry matched, so what is waivable counts nothing."""
     absent = missing(case)
     findings = []
     for asks, needs in policy.steps:
@@ -98,12 +96,11 @@ def _first(heard: list[tuple[Rule, int]], action: str) -> str | None:
 
 
 def record(verdict: Verdict) -> dict:
-    """The verdict as compact JSON, kept for ever: enough to explain it, and to weigh it again under another
-    policy.
+    """The verdict as compact JSON, kept for ever: enough to explain it, and to weigh it under another policy.
 
     {"score", "outcome", "leading", "review_at", "refuse_at", "fired": [{"code", "action", "mode", "points",
-    "counted", "evidence", "level" unless 0}], "not_evaluated": {reason: [codes]}, "clear": [codes], "off": [codes],
-    "error": [{"code", "error"}]}, and "allowed": true where an allow entry held.
+    "counted", "evidence", "level" unless 0}], "not_evaluated": {reason: [codes]}, "clear": [codes],
+    "off": [codes], "error": [{"code", "error"}]}, and "allowed": true where an allow entry held.
     """
     shown, unknown, clear, off, errors = [], {}, [], [], []
     for rule, finding in zip(verdict.policy.rules, verdict.findings, strict=True):
@@ -150,9 +147,7 @@ def _shown(rule: Rule, finding: Finding, counted: int) -> dict:
 
 
 def expand(record: dict) -> list[dict]:
-    """The record as a readable list, one entry per signal in the catalogue's order; signals since removed
-    come last.
-    """
+    """The record as a readable list, one entry per signal, in the catalogue's order; removed ones last."""
     entries = [_entry(each["code"], "fired", **_without_code(each)) for each in record.get("fired", ())]
     for reason, codes in record.get("not_evaluated", {}).items():
         entries += [_entry(code, "not_evaluated", reason=reason) for code in codes]
@@ -193,11 +188,8 @@ def explain(record: dict) -> list[str]:
 
 def _sentence(fired: dict) -> str:
     signal = BY_CODE.get(fired["code"])
-    says = (
-        signal.says.format_map(_Lenient(fired.get("evidence") or {}))
-        if signal
-        else f"{fired['code']} was noticed."
-    )
+    template = signal.says if signal else f"{fired['code']} was noticed."
+    says = template.format_map(_Lenient(fired.get("evidence") or {}))
     if fired["mode"] == "shadow":
         return f"{says} (Recorded only: the signal is being tried out.)"
     return f"{says} ({fired['counted']} points)" if fired["counted"] else says

@@ -34,14 +34,15 @@ def _domain(case: Case) -> str | None:
 
 
 def _unit(case: Case) -> str | None:
-    # Special-purpose addresses are shared by design (a proxy set up wrongly, a sample in the documentation).
-    if case.address is None or case.address.special:
+    # Mailboxes are counted, so there must be one. Special-purpose addresses are shared by design: a proxy set
+    # up wrongly, a sample in the documentation.
+    if case.email is None or case.address is None or case.address.special:
         return None
     return f"{case.affiliate_id} {case.address.unit}"
 
 
 def _agent(case: Case) -> str | None:
-    if case.address is None or case.address.special or not case.agent:
+    if _unit(case) is None or not case.agent:
         return None
     return f"{case.affiliate_id} {case.address.network} {case.agent}"
 

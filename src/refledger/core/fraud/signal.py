@@ -25,7 +25,7 @@ _REASONS: dict[str, Finding] = {}
 
 
 def fired(evidence: dict, level: int = 0) -> Finding:
-    """`evidence`: plain JSON, no more of anybody's data than an explanation needs. `level` picks the points."""
+    """`evidence`: plain JSON, no more personal data than an explanation needs. `level` picks the points."""
     return Finding("fired", evidence, level)
 
 

@@ -11,9 +11,10 @@ from refledger.core.fraud.signal import CLEAR, Finding, Signal, fired
 
 # The whole local part, so that contest@ and mario.testino@ pass.
 _TEST = re.compile(
-    r"(tests?|testing|tester|testtest|demo|dummy|fake|sample|example|foo|foobar|foo[._-]bar|foobarbaz|asdf?|asdfg|"
-    r"asdfgh|asdfghjkl?|asdasd|qwer?|qwert|qwerty|qwertz|qweqwe|qwertyuiop|azerty|zxcv|zxcvbn?m?|qazwsx|"
-    r"a{3,}|x{3,}|z{3,}|abc123|abcd|abcdef|temp|tmp|trash|bogus|nobody|noone|none|null|undefined|lorem|lorem[._-]?ipsum)"
+    r"(tests?|testing|tester|testtest|demo|dummy|fake|sample|example|foo|foobar|foo[._-]bar|foobarbaz|asdf?|"
+    r"asdfg|asdfgh|asdfghjkl?|asdasd|qwer?|qwert|qwerty|qwertz|qweqwe|qwertyuiop|azerty|zxcv|zxcvbn?m?|qazwsx|"
+    r"a{3,}|x{3,}|z{3,}|abc123|abcd|abcdef|temp|tmp|trash|bogus|nobody|noone|none|null|undefined|"
+    r"lorem|lorem[._-]?ipsum)"
     r"(?:[._-]?(?:test|user|account|acct|mail|email|customer|person))?[._-]?\d*"
 )
 _REPEAT = re.compile(r"([a-z])\1{3,}")
@@ -29,14 +30,14 @@ _ROLE = words(
     contactus dev enquiries enquiry everyone feedback finance hello help helpdesk hi hostmaster hr info
     information inquiries inquiry invoice invoices it jobs kontakt legal mail mailbox marketing media news
     newsletter noc no-reply noreply office order orders payments postmaster press privacy purchasing reception
-    recruiting reservations root sales
-    security service shop staff subscribe support sysadmin team tech webmaster welcome"""
+    recruiting reservations root sales security service shop staff subscribe support sysadmin team tech
+    webmaster welcome"""
 )
 # A domain name put together from these, in either order, at the beginning of a label or behind a hyphen or a
 # digit: contemporarymail and antispammail pass.
 _LOOKALIKE = re.compile(
-    r"(?:^|[.\d-])(temp|tempo|tmp|temporary|trash|throw|throwaway|disposable|burner|fake|spam|junk|dump|onetime|"
-    r"one-time|\d+-?min(?:ute)?s?|minutes?)-?((?:e-?)?mails?|inbox|mailbox)"
+    r"(?:^|[.\d-])(temp|tempo|tmp|temporary|trash|throw|throwaway|disposable|burner|fake|spam|junk|dump|"
+    r"onetime|one-time|\d+-?min(?:ute)?s?|minutes?)-?((?:e-?)?mails?|inbox|mailbox)"
     r"|(?:^|[.-])((?:e-?)?mail|inbox)-?(temp|tmp|temporary|trash|throwaway|disposable|burner|fake)(?=[.\d-])"
 )
 
@@ -89,8 +90,8 @@ def digits_tail(case: Case) -> Finding:
 
 
 def disposable_lookalike(case: Case) -> Finding:
-    words = None if case.email.generic else _lookalike(case.email.domain)
-    return fired({"words": words}) if words else CLEAR
+    built_of = None if case.email.generic else _lookalike(case.email.domain)
+    return fired({"words": built_of}) if built_of else CLEAR
 
 
 @lru_cache(maxsize=16_384)
@@ -117,7 +118,7 @@ SIGNALS = (
         "a numbered plus-tag",
         plus_numeric,
         (45,),
-        "The e-mail address carries a number behind a plus sign (+{tag}), as series of invented customers do.",
+        "The e-mail address has a number behind a plus sign (+{tag}), as series of invented customers do.",
         _NEEDS,
     ),
     Signal(
@@ -125,7 +126,7 @@ SIGNALS = (
         "a plus-tag in words",
         plus_tag,
         (10,),
-        "The e-mail address carries a tag behind a plus sign.",
+        "The e-mail address has a tag behind a plus sign.",
         _NEEDS,
     ),
     Signal(
@@ -141,7 +142,7 @@ SIGNALS = (
         "customers whose addresses differ only in a trailing number",
         sequence,
         (45,),
-        "{customers} customers of this affiliate within {days} days have addresses that differ only in a number.",
+        "{customers} customers of this affiliate within {days} days differ only by a number in the address.",
         _NEEDS,
     ),
     Signal(
