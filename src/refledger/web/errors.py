@@ -88,9 +88,12 @@ def error_body(refusal: Refusal, request_id: str, is_secret: bool = False) -> tu
 
 
 def error_headers(refusal: Refusal) -> dict[str, str]:
-    """`Retry-After` in seconds, where waiting helps."""
+    """`Retry-After` in seconds, where waiting helps; the end of a connection whose body was not read."""
     retry_after_s = refusal.retry_after_s or _RETRY_AFTER_S.get(refusal.reason)
-    return {"Retry-After": str(retry_after_s)} if retry_after_s else {}
+    headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
+    if refusal.reason is Reason.BODY_TIMEOUT or refusal.detail.get("close"):
+        headers["Connection"] = "close"
+    return headers
 
 
 def error_response(refusal: Refusal, request_id: str, is_secret: bool = False) -> Response:
