@@ -1,0 +1,76 @@
+"""`refledger serve`: migrate, then hand the socket to uvicorn."""
+
+from contextlib import suppress
+from importlib.util import find_spec
+from socket import AF_INET6, socket
+
+import uvicorn
+
+from refledger.cli.samples import demo_text
+from refledger.cli.support import bind, opened
+from refledger.settings import Settings
+
+KEEP_ALIVE_S = 75  # longer than the 60 s that proxies commonly keep theirs, so that they close first
+
+
+class _Server(uvicorn.Server):
+    """Says where it is once it listens, not before."""
+
+    def __init__(self, config: uvicorn.Config, words: str):
+        super().__init__(config)
+        self.words = words
+
+    async def startup(self, sockets=None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            print(self.words, flush=True)
+
+
+def serve(using: Settings, demo: bool) -> None:
+    """Returns when the service was stopped from the keyboard. Raises what `expected_words` knows."""
+    bound = bind(using.host, using.port)
+    address = using.public_url or _address(bound)
+    words = _prepare(using, address, demo)
+    with suppress(KeyboardInterrupt):  # the usual way to stop; requests were drained by then
+        _Server(_config(using), words).run(sockets=[bound])
+
+
+def _prepare(using: Settings, address: str, demo: bool) -> str:
+    """Everything that can fail for a reason outside of our hands fails here, before anybody is served."""
+    from refledger.services.demo import ensure_demo
+    from refledger.store.diagnostics import probe_write
+    from refledger.store.engine import now_ms
+
+    words = f"refledger serves on {address}\nAPI documentation: {address}/docs\n"
+    with opened(using) as database:
+        probe_write(database)
+        secret = using.secret_bytes()
+        if demo:
+            words += "\n" + demo_text(address, ensure_demo(database, secret, using.data_dir, now_ms())) + "\n"
+    return words
+
+
+def _config(using: Settings) -> uvicorn.Config:
+    own_protocol = find_spec("refledger.web.protocol") is not None
+    return uvicorn.Config(
+        "refledger.app:create",
+        factory=True,
+        http="refledger.web.protocol:Protocol" if own_protocol else "httptools",
+        loop="uvloop" if find_spec("uvloop") else "asyncio",
+        ws="none",
+        lifespan="on",
+        log_config=None,  # the application sets up logging, its own and uvicorn's
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=round(using.drain_s),
+        timeout_keep_alive=KEEP_ALIVE_S,
+        backlog=2048,
+    )
+
+
+def _address(bound: socket) -> str:
+    host, port = bound.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1" if host == "0.0.0.0" else "::1"
+    return f"http://[{host}]:{port}" if bound.family == AF_INET6 else f"http://{host}:{port}"

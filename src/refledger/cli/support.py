@@ -1,0 +1,83 @@
+"""What the commands share: settings, an open and migrated database, and words for what may go wrong."""
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from refledger.settings import PREFIX, Settings, SettingsError, load
+from refledger.store.engine import Database, Unavailable
+
+
+class Sentence(Exception):
+    """Ends a command with this sentence."""
+
+
+def settings(database: str | None = None, **given) -> Settings:
+    """Settings of the environment; options win, for this process and for the service it starts."""
+    for name, value in {"database_url": database, **given}.items():
+        if value is not None:
+            os.environ[f"{PREFIX}{name.upper()}"] = str(value)
+    return load()
+
+
+@contextmanager
+def opened(using: Settings, migrated: bool = True) -> Iterator[Database]:
+    """The database, brought to the newest revision unless told otherwise."""
+    from refledger.store import migrate
+
+    database = connect(using)
+    try:
+        if migrated:
+            migrate.upgrade(database)
+        yield database
+    finally:
+        database.close()
+
+
+def connect(using: Settings) -> Database:
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    try:
+        return Database(using.database_url, using.database_wait_s)
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        # The URL may hold a password: it is not repeated.
+        raise Sentence(
+            "REFLEDGER_DATABASE_URL is not a database URL, such as sqlite:///data/refledger.db"
+        ) from None
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket of our own, so that a port in use is told before anything else happens."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        reason = "the port is in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
+        raise Sentence(
+            f"cannot listen on {host}:{port}: {reason}; choose another with --host and --port"
+        ) from None
+    return bound
+
+
+def expected_words(error: Exception) -> str | None:
+    """One sentence for what can go wrong outside of our hands; none for what must not happen."""
+    from refledger.services.merchants import UnknownKey, UnknownMerchant
+    from refledger.store.migrate import UnknownRevision
+
+    if isinstance(error, UnknownKey):
+        return f"there is no key {error} in force: see `refledger keys list`"
+    if isinstance(error, UnknownRevision):
+        return f"{error}; install the newer version of refledger"
+    if isinstance(error, Unavailable):
+        return f"the database cannot be used: {' '.join(str(error).split())}"
+    if isinstance(error, (Sentence, SettingsError, UnknownMerchant)):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return None
