@@ -1,0 +1,29 @@
+"""Times as the API writes them: RFC 3339, UTC, milliseconds; inside, integer milliseconds since the epoch."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SHAPE = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)\Z",
+    re.ASCII,
+)
+
+
+def to_text(ms: int) -> str:
+    """2026-09-21T14:13:20.000Z."""
+    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def from_text(text: str) -> int:
+    """Milliseconds; finer digits are cut. Raises ValueError, in words, where it is no time with a zone."""
+    match = _SHAPE.match(text.strip())
+    if match is None:
+        raise ValueError("must be an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z")
+    date, clock, fraction, zone = match.groups()
+    offset = "+00:00" if zone in "Zz" else zone
+    try:
+        at = datetime.fromisoformat(f"{date}T{clock}{offset}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("is no time that exists") from None
+    return (at - _EPOCH) // timedelta(milliseconds=1) + int(((fraction or "") + "000")[:3])
