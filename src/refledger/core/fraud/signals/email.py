@@ -36,8 +36,8 @@ _ROLE = words(
 # A domain name put together from these, in either order, at the beginning of a label or behind a hyphen or a
 # digit: contemporarymail and antispammail pass.
 _LOOKALIKE = re.compile(
-    r"(?:^|[.\d-])(temp|tempo|tmp|temporary|trash|throw|throwaway|disposable|burner|fake|spam|junk|dump|"
-    r"onetime|one-time|\d+-?min(?:ute)?s?|minutes?)-?((?:e-?)?mails?|inbox|mailbox)"
+    r"(?:^|[.\d-])(?:my|your|the|get|free|easy|fast|new)?(temp|tempo|tmp|temporary|trash|throw|throwaway|"
+    r"disposable|burner|fake|spam|junk|dump|onetime|one-time|\d+-?min(?:ute)?s?|minutes?)-?((?:e-?)?mails?|inbox|mailbox)"
     r"|(?:^|[.-])((?:e-?)?mail|inbox)-?(temp|tmp|temporary|trash|throwaway|disposable|burner|fake)(?=[.\d-])"
 )
 
