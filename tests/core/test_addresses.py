@@ -1,6 +1,8 @@
 """Addresses as reports carry them, and their classes."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from refledger.core import addresses
 
@@ -102,3 +104,14 @@ def test_special(text, special):
 )
 def test_shorten(text, short):
     assert addresses.shorten(text) == short
+
+
+@given(
+    st.one_of(
+        st.text(max_size=60), st.ip_addresses().map(str), st.text("0123456789abcdef.:[]%,/ ", max_size=45)
+    )
+)
+def test_no_text_is_too_strange(text):
+    found = addresses.parse(text)
+    if found:
+        assert addresses.parse(found.text) == found

@@ -2,6 +2,8 @@
 
 import pytest
 from disposable_email_domains import blocklist
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from refledger.core import emails
 
@@ -135,3 +137,36 @@ def test_no_list_names_a_whole_top_level_domain_and_all_is_normal():
 
 def test_nobody_is_generic_and_disposable_at_once():
     assert {each for each in emails.GENERIC if emails.disposable(each)} == set()
+
+
+@given(st.one_of(st.text(max_size=400), st.emails(), st.from_regex(r"[a-z.+_-]{1,12}@[a-z.+-]{1,20}")))
+@example("a" * 5_000)
+def test_no_text_is_too_strange(text):
+    email = emails.parse(text)
+    if email:
+        emails.disposable(email.domain)
+        assert email.domain.isascii()
+
+
+LOCALS = st.from_regex(r"[a-z0-9]([a-z0-9._+-]{0,10}[a-z0-9])?", fullmatch=True)
+PROVIDERS = st.sampled_from(
+    [
+        "gmail.com",
+        "googlemail.com",
+        "yahoo.com",
+        "pm.me",
+        "mac.com",
+        "ya.ru",
+        "outlook.com",
+        "fastmail.com",
+        "joe.fastmail.com",
+        "firma.de",
+    ]
+)
+
+
+@given(LOCALS, PROVIDERS)
+def test_a_mailbox_is_its_own_mailbox(local, domain):
+    email = emails.parse(f"{local}@{domain}")
+    if email:
+        assert emails.parse(email.mailbox).mailbox == email.mailbox

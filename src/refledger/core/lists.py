@@ -85,13 +85,15 @@ class _Side:
         bits = int(net.network_address) >> (net.max_prefixlen - net.prefixlen)
         self.ranges.setdefault((net.version, net.prefixlen), {}).setdefault(bits, []).append(entry)
 
-    def candidates(self, email: Email | None, address: Address | None, affiliate_id: str) -> Iterable[Entry]:
+    def candidates(
+        self, email: Email | None, address: Address | None, affiliate_id: str | None
+    ) -> Iterable[Entry]:
         if self.exact:
             if email is not None:
                 yield from self.exact.get(("mailbox", email.mailbox), ())
                 for domain in emails.parents(email.domain):
                     yield from self.exact.get(("domain", domain), ())
-            yield from self.exact.get(("affiliate", affiliate_id), ())
+            yield from self.exact.get(("affiliate", affiliate_id or ""), ())
         if self.ranges and address is not None:
             yield from self._containing(address)
 
@@ -114,7 +116,12 @@ class Lists:
             self._empty = False
 
     def match(
-        self, email: Email | None, address: Address | None, affiliate_id: str, program_id: str, now_ms: int
+        self,
+        email: Email | None,
+        address: Address | None,
+        affiliate_id: str | None,
+        program_id: str,
+        now_ms: int,
     ) -> Entry | None:
         """The entry that decides, or None. A block wins over an allow; a domain covers those under it."""
         if self._empty:

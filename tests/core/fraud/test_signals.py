@@ -36,10 +36,10 @@ def state(case, code):
     return entry.get("points", entry.get("reason", entry["state"]))
 
 
-TYPED = """test test123 Test1 tests test.user test_2 testuser1 demo demo12 fake fake.mail dummy1 asdf asdfgh1 qwerty
-qwerty123 qwertz foo foo1 foobar aaa aaaa aaa1 xxx abc123 null noone lorem.ipsum test+shop"""
-MEANT = """contest mario.testino testa attest latest protest tester.man fakeem demos.k democrat food foot customer
-maria abc jon.testerman aa qwen latemp"""
+TYPED = """test test123 Test1 tests test.user test_2 testuser1 demo demo12 fake fake.mail dummy1 asdf asdfgh1
+qwerty qwerty123 qwertz foo foo1 foobar aaa aaaa aaa1 xxx abc123 null noone lorem.ipsum test+shop"""
+MEANT = """contest mario.testino testa attest latest protest tester.man fakeem demos.k democrat food foot
+customer maria abc jon.testerman aa qwen latemp"""
 
 
 @pytest.mark.parametrize(

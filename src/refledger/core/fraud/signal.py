@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from refledger.core.fraud.case import COUPON, Case
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One signal's answer. `reason` is set when not evaluated, `error` (a type's name) when the signal
     failed.
     """
