@@ -1,8 +1,10 @@
 # refledger: `make` lists the targets.
 
 # The first Python on the path that is new enough; `make run PYTHON=/path/to/python` overrides it.
+ifeq ($(wildcard .venv/.created),)
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
+endif
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -51,7 +53,7 @@ clean: ## Remove the environment and what tools left behind; ./data stays
 # ── the environment ──────────────────────────────────────────────────────────
 
 $(VENV)/.created:
-ifeq ($(PYTHON),)
+ifeq ($(strip $(PYTHON)),)
 	@echo "refledger needs Python 3.11 or newer; none was found. Name one: make run PYTHON=/path/to/python3.11" >&2
 	@exit 1
 endif
