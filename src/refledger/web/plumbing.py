@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from refledger.core.intake import MAX_BODY_BYTES
 from refledger.core.refusals import Reason, Refusal
 
 Message = MutableMapping[str, Any]
@@ -15,7 +16,15 @@ Send = Callable[[Message], Awaitable[None]]
 READ_OFF_BYTES = 4 * 1024 * 1024
 
 
-async def read_body(receive: Receive, most: int, timeout_s: float) -> bytes | Refusal:
+REQUEST_ID = "refledger.request_id"
+
+
+def request_id_of(scope: Scope) -> str:
+    """The id of the request, as it stands in the answer's `X-Request-Id` and in the log."""
+    return scope.get(REQUEST_ID, "")
+
+
+async def read_body(receive: Receive, most: int = MAX_BODY_BYTES, *, timeout_s: float) -> bytes | Refusal:
     """The whole body of a request; a refusal where it is longer than `most` bytes or takes too long."""
     try:
         async with asyncio.timeout(timeout_s):

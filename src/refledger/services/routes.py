@@ -1,0 +1,200 @@
+"""What a click is for, kept in memory for a second: keys, programs by id or slug, affiliates by code.
+
+A hit never leaves the event loop. While the database is out of reach, what was known goes on being used.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio.to_thread
+import orjson
+
+from refledger.core.fingerprints import fingerprint
+from refledger.core.keys import hash_key, read_key
+from refledger.core.programs import fold_code
+from refledger.store import clicks as store
+from refledger.store.engine import Connection, Database, Unavailable
+
+TTL_S = 1.0
+MOST_ENTRIES = 20_000
+_STALE_S = 600.0  # how old an answer may be while the database cannot give a new one
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRoute:
+    """A key in force and whose it is."""
+
+    merchant_id: str
+    id: str
+    kind: str
+    mode: str
+
+    @property
+    def is_secret(self) -> bool:
+        return self.kind == "secret"
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramRoute:
+    """A program as a click meets it."""
+
+    merchant_id: str
+    id: str
+    site_url: str
+    allowed_hosts: frozenset[str]
+    allowed_origins: frozenset[str]
+    window_days: int
+    is_active: bool
+    key: bytes  # of the merchant's fingerprints
+
+
+@dataclass(frozen=True, slots=True)
+class AffiliateRoute:
+    """A live affiliate and their code as they have it."""
+
+    id: str
+    ref_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What `/r/{slug}/{code}` means; without affiliate where the code is not live."""
+
+    program: ProgramRoute
+    affiliate: AffiliateRoute | None
+
+
+class Cache:
+    """Answers of `load`, each used for `TTL_S` at most; `None` is an answer too. For one event loop.
+
+    From half its time on an answer is renewed in the background, so that a busy key never waits.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        load: Callable[..., Any],
+        most: int = MOST_ENTRIES,
+        ttl_s: float = TTL_S,
+        clock_s: Callable[[], float] = time.monotonic,
+    ):
+        self._database, self._load = database, load
+        self._most, self._ttl_s, self._clock_s = most, ttl_s, clock_s
+        self._entries: dict[tuple, tuple[Any, float]] = {}  # the answer and when it was asked for
+        self._loading: dict[tuple, asyncio.Task] = {}
+
+    async def get(self, *key: str) -> Any:
+        """Raises `Unavailable` where the database cannot answer and nothing is known."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            age_s = self._clock_s() - entry[1]
+            if age_s < self._ttl_s / 2:
+                return entry[0]
+            if age_s < self._ttl_s:
+                self._renew(key)
+                return entry[0]
+        return await asyncio.shield(self._renew(key))
+
+    def _renew(self, key: tuple) -> asyncio.Task:
+        task = self._loading.get(key)
+        if task is None:
+            task = self._loading[key] = asyncio.get_running_loop().create_task(self._fetch(key))
+            task.add_done_callback(
+                lambda done: (self._loading.pop(key, None), done.cancelled() or done.exception())
+            )
+        return task
+
+    async def _fetch(self, key: tuple) -> Any:
+        asked_s = self._clock_s()
+        try:
+            value = await anyio.to_thread.run_sync(self._read, key)
+        except Unavailable:
+            known = self._entries.get(key)
+            if known is None or asked_s - known[1] > _STALE_S:
+                raise
+            return known[0]
+        self._entries.pop(key, None)
+        while len(self._entries) >= self._most:
+            del self._entries[next(iter(self._entries))]
+        self._entries[key] = (value, asked_s)
+        return value
+
+    def _read(self, key: tuple) -> Any:
+        with self._database.read() as connection:
+            return self._load(connection, *key)
+
+
+class Routes:
+    """The look-ups of the doors, cached."""
+
+    def __init__(self, database: Database, secret: bytes):
+        self._secret = secret
+        self._keys = Cache(database, _load_key)
+        self._programs = Cache(database, _load_program)
+        self._affiliates = Cache(database, _load_affiliate)
+        self._links = Cache(database, _load_link)
+
+    async def key(self, text: str) -> KeyRoute | None:
+        """None for garbage (which costs no look-up), unknown and revoked keys."""
+        if read_key(text) is None:
+            return None
+        return await self._keys.get(hash_key(text, self._secret))
+
+    async def program(self, merchant_id: str, program_id: str) -> ProgramRoute | None:
+        """Of this merchant, and active."""
+        program = await self._programs.get(merchant_id, program_id)
+        return program if program is not None and program.is_active else None
+
+    async def affiliate(self, program: ProgramRoute, ref_code: str) -> AffiliateRoute | None:
+        """Live, by their code in any case."""
+        return await self._affiliates.get(program.merchant_id, _code_key(program, ref_code))
+
+    async def link(self, slug: str, ref_code: str) -> Link | None:
+        """None where no program has this slug."""
+        return await self._links.get(slug, ref_code)
+
+
+def _code_key(program: ProgramRoute, ref_code: str) -> str:
+    return fingerprint(program.key, "code", program.id, fold_code(ref_code))
+
+
+def _load_key(connection: Connection, key_hash: str) -> KeyRoute | None:
+    row = store.find_key(connection, key_hash)
+    return row and KeyRoute(*row)
+
+
+def _load_program(connection: Connection, merchant_id: str, program_id: str) -> ProgramRoute | None:
+    row = store.find_program(connection, merchant_id, program_id)
+    return row and _program(row)
+
+
+def _load_affiliate(connection: Connection, merchant_id: str, code_key: str) -> AffiliateRoute | None:
+    row = store.find_affiliate(connection, merchant_id, code_key)
+    return AffiliateRoute(row[0], row[1]) if row and row[2] == "active" else None
+
+
+def _load_link(connection: Connection, slug: str, ref_code: str) -> Link | None:
+    row = store.find_program_by_slug(connection, slug)
+    if row is None:
+        return None
+    program = _program(row)
+    if not program.is_active:
+        return Link(program, None)
+    return Link(program, _load_affiliate(connection, program.merchant_id, _code_key(program, ref_code)))
+
+
+def _program(row: tuple) -> ProgramRoute:
+    merchant_id, program_id, site_url, hosts, origins, window_days, status, key = row
+    return ProgramRoute(
+        merchant_id,
+        program_id,
+        site_url,
+        frozenset(host.lower() for host in orjson.loads(hosts)),
+        frozenset(origin.lower().rstrip("/") for origin in orjson.loads(origins)),
+        window_days,
+        status == "active",
+        bytes.fromhex(key),
+    )
