@@ -18,7 +18,9 @@ class Commission:
     arithmetic: str
 
 
-def terms_for(program_terms: str, affiliate_terms: str | None, conversion_type: str) -> tuple[dict[str, Any], str]:
+def terms_for(
+    program_terms: str, affiliate_terms: str | None, conversion_type: str
+) -> tuple[dict[str, Any], str]:
     """The terms of that type of conversion and whose they are; an affiliate's own come first."""
     own = stored(affiliate_terms) if affiliate_terms else {}
     if conversion_type in own:
@@ -36,7 +38,9 @@ def commission_for(
     return Commission(minor, terms, source, arithmetic)
 
 
-def _reckon(terms: dict[str, Any], conversion_type: str, revenue_minor: int, currency: str) -> tuple[int, str]:
+def _reckon(
+    terms: dict[str, Any], conversion_type: str, revenue_minor: int, currency: str
+) -> tuple[int, str]:
     if conversion_type == "purchase" and revenue_minor == 0:
         return 0, "a sale of 0 earns 0"
     value = Decimal(terms["value"])

@@ -74,12 +74,18 @@ def screen(report: Report, address: Address | None, setup: Setup, now_ms: int) -
     if program is None or program.status != "active":
         return Refusal(Reason.INVALID_PROGRAM)
     if report.currency and report.currency.upper() != program.currency:
-        return Refusal(Reason.INVALID_FIELD, f"currency must be {program.currency}, the program's", ("currency",))
-    revenue_minor, rounded = to_minor(report.revenue, program.currency) if report.revenue is not None else (0, False)
+        return Refusal(
+            Reason.INVALID_FIELD, f"currency must be {program.currency}, the program's", ("currency",)
+        )
+    revenue_minor, rounded = (
+        to_minor(report.revenue, program.currency) if report.revenue is not None else (0, False)
+    )
     if revenue_minor > program.max_revenue_minor:
         most = to_text(program.max_revenue_minor, program.currency)
         return Refusal(
-            Reason.INVALID_FIELD, f"revenue_amount is above the program's maximum of {most}", ("revenue_amount",)
+            Reason.INVALID_FIELD,
+            f"revenue_amount is above the program's maximum of {most}",
+            ("revenue_amount",),
         )
     email = emails.parse(report.email) if report.email else None
     if report.email and email is None:
@@ -95,11 +101,15 @@ def screen(report: Report, address: Address | None, setup: Setup, now_ms: int) -
 
     warnings = report.warnings
     if rounded:
-        warnings += (f"revenue_amount rounded to {to_text(revenue_minor, program.currency)} {program.currency}",)
+        warnings += (
+            f"revenue_amount rounded to {to_text(revenue_minor, program.currency)} {program.currency}",
+        )
     return Screened(report, program, email, revenue_minor, attribution, listed, warnings)
 
 
-def decide(screened: Screened, history: History, verdict: Verdict, verified: bool, now_ms: int) -> Accepted | Refusal:
+def decide(
+    screened: Screened, history: History, verdict: Verdict, verified: bool, now_ms: int
+) -> Accepted | Refusal:
     """Steps 8 to 11: duplicate, limit, block list, timing and policy, accepted."""
     report, program, listed = screened.report, screened.program, screened.listed
     displaced = check_identity(
@@ -118,15 +128,15 @@ def decide(screened: Screened, history: History, verdict: Verdict, verified: boo
         return limited
     if listed and listed.action == "block":
         return Refusal(Reason.BLOCKED, detail={"list_entry": listed.id})
-    allowed = listed is not None and listed.action == "allow"
-    if verdict.outcome == "refuse" and not allowed:
+    if verdict.outcome == "refuse":
         reason = _REFUSING.get(verdict.leading or "", Reason.POLICY)
         return Refusal(reason, detail={"signal": verdict.leading, "score": verdict.score})
 
-    status, why = "pending", "no signal asks for a review"
-    if allowed:
-        why = "the merchant's allow list admits it"
-    elif verdict.outcome == "review":
+    status, why = (
+        "pending",
+        "the merchant's allow list admits it" if listed else "no signal asks for a review",
+    )
+    if verdict.outcome == "review":
         status, why = "pending_review", f"{verdict.leading} asks for a review (score {verdict.score})"
     commission = commission_for(
         program, screened.attribution.affiliate, report.conversion_type, screened.revenue_minor

@@ -52,7 +52,9 @@ def check_identity(
             holders = [order]
         elif _repeats(repeat_purchases, holders, now_ms):
             # A sale reported without its order id may be this one: only a verified report may settle that.
-            holders = [past for past in holders if verified and past.order_id is None and past.yields_to_verified]
+            holders = [
+                past for past in holders if verified and past.order_id is None and past.yields_to_verified
+            ]
     firm = [past for past in holders if not (verified and past.yields_to_verified)]
     if firm:
         return Refusal(Reason.DUPLICATE, conversion_id=firm[0].id)

@@ -9,9 +9,13 @@ from hashlib import blake2b
 
 def fingerprint(key: bytes, kind: str, *parts: str) -> str:
     """22 to 32 characters; `kind` and the parts are kept apart, so that ("a", "bc") is not ("ab", "c")."""
-    return blake2b("\x1f".join((kind, *parts)).encode("utf-8", "surrogatepass"), digest_size=16, key=key).hexdigest()
+    return blake2b(
+        "\x1f".join((kind, *parts)).encode("utf-8", "surrogatepass"), digest_size=16, key=key
+    ).hexdigest()
 
 
 def lock_number(text: str) -> int:
     """The signed 64-bit number that PostgreSQL's advisory locks take for a key."""
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)
+    return int.from_bytes(
+        blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True
+    )

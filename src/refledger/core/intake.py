@@ -50,7 +50,7 @@ class Report:
 
 
 @dataclass(slots=True)
-class _Reader:
+class Reader:
     """Collects what is missing, wrong or dropped while the fields are read, so that all is named at once."""
 
     given: Mapping[str, Any]
@@ -113,7 +113,7 @@ def read_object(body: bytes) -> dict[str, Any] | Refusal:
 
 def read_report(given: Mapping[str, Any], is_secret: bool) -> Report | Refusal:
     """The report in a request's fields; `is_secret`: whether a secret key signs it."""
-    reader = _Reader(given)
+    reader = Reader(given)
     ref_code, coupon_code = reader.text("ref_code"), reader.text("coupon_code")
     conversion_type = reader.text("conversion_type")
     email = reader.text("customer_email", most=1000)
@@ -138,10 +138,12 @@ def read_report(given: Mapping[str, Any], is_secret: bool) -> Report | Refusal:
     return _refusal(reader, report) or Report(**report, warnings=tuple(reader.warnings))
 
 
-def _refusal(reader: _Reader, report: dict[str, Any]) -> Refusal | None:
+def _refusal(reader: Reader, report: dict[str, Any]) -> Refusal | None:
     """Missing before invalid, as the order of answers has it; a field of the wrong type is not missing."""
     needed = ["program_id", "conversion_type"]
-    has_code = report["ref_code"] or report["coupon_code"] or {"ref_code", "coupon_code"} & reader.invalid.keys()
+    has_code = (
+        report["ref_code"] or report["coupon_code"] or {"ref_code", "coupon_code"} & reader.invalid.keys()
+    )
     if report["ref_code"] and not report["coupon_code"] and "coupon_code" not in reader.invalid:
         needed.append("email")
     if report["conversion_type"] == "purchase":
@@ -165,7 +167,7 @@ def _refusal(reader: _Reader, report: dict[str, Any]) -> Refusal | None:
 _FIELD_NAMES = {"email": "customer_email", "revenue": "revenue_amount"}
 
 
-def _revenue(reader: _Reader) -> Decimal | None:
+def _revenue(reader: Reader) -> Decimal | None:
     value = reader.given.get("revenue_amount")
     if value is None or value == "":
         return None
@@ -184,7 +186,7 @@ def _revenue(reader: _Reader) -> Decimal | None:
     return None
 
 
-def _agent(reader: _Reader) -> str | None:
+def _agent(reader: Reader) -> str | None:
     value = reader.given.get("customer_user_agent")
     if isinstance(value, str) and len(value) > _MAX_AGENT:
         reader.warnings.append(f"customer_user_agent cut to {_MAX_AGENT} characters")
@@ -192,25 +194,27 @@ def _agent(reader: _Reader) -> str | None:
     return reader.lenient("customer_user_agent", _MAX_AGENT)
 
 
-def _customer_id(reader: _Reader) -> str | None:
+def _customer_id(reader: Reader) -> str | None:
     value = reader.given.get("customer_id")
     if isinstance(value, Decimal):
         return reader.label("customer_id")
     return reader.lenient("customer_id")
 
 
-def _metadata(reader: _Reader) -> dict[str, Any] | None:
+def _metadata(reader: Reader) -> dict[str, Any] | None:
     value = reader.given.get("metadata")
     if value is None or value == "":
         return None
     flat = isinstance(value, dict) and len(value) <= _MAX_METADATA_KEYS
     if not flat or any(isinstance(each, (dict, list)) for each in value.values()):
-        reader.warnings.append(f"metadata ignored: must be a flat object of at most {_MAX_METADATA_KEYS} keys")
+        reader.warnings.append(
+            f"metadata ignored: must be a flat object of at most {_MAX_METADATA_KEYS} keys"
+        )
         return None
     return {name: str(each) if isinstance(each, Decimal) else each for name, each in value.items()}
 
 
-def _dry_run(reader: _Reader, is_secret: bool) -> bool:
+def _dry_run(reader: Reader, is_secret: bool) -> bool:
     value = reader.given.get("dry_run")
     if value is None or value == "":
         return False

@@ -36,7 +36,8 @@ def moves(posted: Mapping[str, int], wanted: Mapping[str, int]) -> list[Move]:
     `posted`: the sum of a conversion's entries per account, `expense` left out.
     """
     differences = {
-        account: wanted.get(account, 0) - posted.get(account, 0) for account in sorted({*posted, *wanted} - {"expense"})
+        account: wanted.get(account, 0) - posted.get(account, 0)
+        for account in sorted({*posted, *wanted} - {"expense"})
     }
     givers = [(account, -delta) for account, delta in differences.items() if delta < 0]
     takers = [(account, delta) for account, delta in differences.items() if delta > 0]

@@ -69,7 +69,7 @@ class Refusal:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
-class Refused(Exception):  # noqa: N818 - it is no error: it carries an expected no up to the door
+class Refused(Exception):
     """Carries a refusal out of a service to its door."""
 
     def __init__(self, refusal: Refusal):

@@ -8,19 +8,20 @@ A set of rows goes in as one JSON array (`rows_of`), so a statement's text never
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import Table, bindparam, create_engine, event
+from sqlalchemy import BigInteger, Table, Text, bindparam, create_engine, event
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool
-from sqlalchemy.sql.expression import ColumnElement, FunctionElement, TableValuedAlias
+from sqlalchemy.sql.expression import FunctionElement, TableValuedAlias
 
 __all__ = ["Connection", "Database", "Insert", "Query", "Unavailable", "item", "number_item", "rows_of"]
 
@@ -47,33 +48,38 @@ def _postgresql_rows(element, compiler, **options):
     return f"json_array_elements(CAST({compiler.process(element.clauses, **options)} AS json))"
 
 
-class item(ColumnElement):
+class item(FunctionElement):
     """The n-th value, as text, of a row of `rows_of`."""
 
     inherit_cache = False
+    name = "item"
+    type = Text()
 
     def __init__(self, rows: TableValuedAlias, position: int):
-        self.value, self.position, self.type = rows.c.value, position, Table and rows.c.value.type
+        self.position = position
+        super().__init__(rows.c.value)
 
 
 class number_item(item):
     """The n-th value, as an integer, of a row of `rows_of`."""
 
+    type = BigInteger()
+
 
 @compiles(item, "sqlite")
 @compiles(number_item, "sqlite")
 def _sqlite_item(element, compiler, **options):
-    return f"json_extract({compiler.process(element.value, **options)}, '$[{element.position}]')"
+    return f"json_extract({compiler.process(element.clauses, **options)}, '$[{element.position}]')"
 
 
 @compiles(item, "postgresql")
 def _postgresql_item(element, compiler, **options):
-    return f"({compiler.process(element.value, **options)} ->> {element.position})"
+    return f"({compiler.process(element.clauses, **options)} ->> {element.position})"
 
 
 @compiles(number_item, "postgresql")
 def _postgresql_number_item(element, compiler, **options):
-    return f"CAST({compiler.process(element.value, **options)} ->> {element.position} AS bigint)"
+    return f"CAST({compiler.process(element.clauses, **options)} ->> {element.position} AS bigint)"
 
 
 def rows_of(parameter: str) -> TableValuedAlias:
@@ -167,7 +173,7 @@ class Database:
         else:
             self.writer = self.reader = _postgresql(self.url, wait_s)
         # SQLite admits one writer: our own threads queue here, fairly, rather than by polling the file.
-        self._turn = threading.Lock() if self.is_sqlite else _NoLock()
+        self._turn = _Turn() if self.is_sqlite else nullcontext()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -189,26 +195,48 @@ class Database:
         """
         if self.is_sqlite:
             return now_ms
-        raw = connection.connection.driver_connection
-        raw.execute(
+        connection.connection.driver_connection.execute(
             "SELECT count(pg_advisory_xact_lock(k)) FROM unnest(CAST(%s AS bigint[])) AS k",
             [sorted(set(keys))],
         )
-        return raw.execute("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)").fetchone()[
-            0
-        ]
+        return self.now_ms(connection, now_ms)
+
+    def now_ms(self, connection: Connection, now_ms: int) -> int:
+        """The time that counts: PostgreSQL's own, for several machines share it; else the one given."""
+        if self.is_sqlite:
+            return now_ms
+        clock = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"
+        return connection.connection.driver_connection.execute(clock).fetchone()[0]
 
     def close(self) -> None:
         self.writer.dispose()
         self.reader.dispose()
 
 
-class _NoLock:
+class _Turn:
+    """A lock that serves in the order of asking: a busy desk must not starve whoever else writes."""
+
+    def __init__(self):
+        self._guard = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+        self._taken = False
+
     def __enter__(self):
-        return self
+        with self._guard:
+            if not self._taken:
+                self._taken = True
+                return
+            gate = threading.Lock()
+            gate.acquire()
+            self._waiting.append(gate)
+        gate.acquire()
 
     def __exit__(self, *details):
-        return None
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._taken = False
 
 
 def _sqlite(url, wait_s: float) -> tuple[Engine, Engine]:

@@ -68,12 +68,20 @@ def _merchant() -> Column:
 
 # ── routing: what leads to a merchant ────────────────────────────────────────────────────────────────────────────
 
-api_key_routes = _table("api_key_routes", _text("key_hash", primary_key=True), _text("merchant_id"), _text("key_id"))
-slug_routes = _table("slug_routes", _text("slug", primary_key=True), _text("merchant_id"), _text("program_id"))
+api_key_routes = _table(
+    "api_key_routes", _text("key_hash", primary_key=True), _text("merchant_id"), _text("key_id")
+)
+slug_routes = _table(
+    "slug_routes", _text("slug", primary_key=True), _text("merchant_id"), _text("program_id")
+)
 
 # Answers given before a merchant is known (bad bodies, bad keys), counted for `doctor`.
 door_counts = _table(
-    "door_counts", _number("hour_ms"), _text("code"), _number("answers"), PrimaryKeyConstraint("hour_ms", "code")
+    "door_counts",
+    _number("hour_ms"),
+    _text("code"),
+    _number("answers"),
+    PrimaryKeyConstraint("hour_ms", "code"),
 )
 
 # ── the merchant and what they set up ────────────────────────────────────────────────────────────────────────────
@@ -256,7 +264,9 @@ conversions = _table(
     _text("click_id", nullable=True),
     _text("metadata", nullable=True),
     _text("attempt_id", nullable=True),
-    _number("accepted_no", nullable=True),  # the affiliate's n-th accepted, for limits; none: counts towards none
+    _number(
+        "accepted_no", nullable=True
+    ),  # the affiliate's n-th accepted, for limits; none: counts towards none
     _number("verified_no", nullable=True),  # the n-th verified one
     _number("at_ms"),
     _number("updated_ms"),
@@ -282,7 +292,11 @@ conversions = _table(
 
 # Why it was decided so: the record of each conversion, beside the hot table.
 decisions = _table(
-    "decisions", _merchant(), _text("conversion_id"), _text("record"), PrimaryKeyConstraint("merchant_id", "conversion_id")
+    "decisions",
+    _merchant(),
+    _text("conversion_id"),
+    _text("record"),
+    PrimaryKeyConstraint("merchant_id", "conversion_id"),
 )
 
 # Who else was seen under the same fingerprint lately (`core.fraud.sightings`).

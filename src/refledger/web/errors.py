@@ -27,7 +27,9 @@ TABLE: dict[Reason, Words] = {
     Reason.INVALID_FIELD: Words(400, "Invalid field", "A field has the wrong type or is out of range"),
     Reason.INVALID_PROGRAM: Words(404, "Invalid or inactive program"),
     Reason.INVALID_EMAIL: Words(400, "Invalid email address", "Email format validation failed"),
-    Reason.DISPOSABLE_EMAIL: Words(400, "Disposable email not allowed", "Please use a permanent email address"),
+    Reason.DISPOSABLE_EMAIL: Words(
+        400, "Disposable email not allowed", "Please use a permanent email address"
+    ),
     Reason.INVALID_AFFILIATE: Words(404, "Invalid or inactive affiliate code"),
     Reason.INVALID_COUPON: Words(404, "Invalid coupon code or inactive affiliate"),
     Reason.DUPLICATE: Words(
@@ -42,7 +44,9 @@ TABLE: dict[Reason, Words] = {
         422, "Idempotency key reused", "This Idempotency-Key came before with another body"
     ),
     Reason.INVALID_REQUEST: Words(400, "Invalid request", "The request has invalid fields"),
-    Reason.SECRET_KEY_REQUIRED: Words(401, "Secret key required", "Send a secret key as Authorization: Bearer"),
+    Reason.SECRET_KEY_REQUIRED: Words(
+        401, "Secret key required", "Send a secret key as Authorization: Bearer"
+    ),
     Reason.NOT_FOUND: Words(404, "Not found", "Nothing of yours has this address or id"),
     Reason.METHOD_NOT_ALLOWED: Words(405, "Method not allowed"),
     Reason.CONFLICT: Words(409, "Conflict", "This is taken already"),
@@ -52,7 +56,9 @@ TABLE: dict[Reason, Words] = {
     Reason.HEADERS_TOO_LARGE: Words(431, "Request headers too large"),
     Reason.BODY_TIMEOUT: Words(408, "Request timed out", "The body did not arrive in time"),
     Reason.OVERLOADED: Words(503, "Service busy", "Too many requests are waiting; try again shortly"),
-    Reason.UNAVAILABLE: Words(503, "Service unavailable", "The database cannot be reached or written; try again"),
+    Reason.UNAVAILABLE: Words(
+        503, "Service unavailable", "The database cannot be reached or written; try again"
+    ),
     Reason.FAULT: Words(500, "Internal error"),
 }
 
@@ -78,6 +84,8 @@ def error_body(refusal: Refusal, request_id: str, is_secret: bool = False) -> tu
         body["retry_after"] = retry_after_s
     if refusal.fields:
         body["fields"] = list(refusal.fields)
+    if "errors" in refusal.detail:
+        body["errors"] = refusal.detail["errors"]
     body["code"] = public_code(reason, is_secret)
     if is_secret and reason in REJECTIONS and refusal.detail:
         body["reason"] = refusal.detail

@@ -1,0 +1,240 @@
+"""Gathers what happened before for a group of works, while everything they contend for is held."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from refledger.core.addresses import Address
+from refledger.core.attribution import stay_with_first
+from refledger.core.clicks import MatchedClick, match_click, nearest
+from refledger.core.conversions import History
+from refledger.core.duplicates import Past
+from refledger.core.emails import parse as parse_email
+from refledger.core.fingerprints import fingerprint
+from refledger.core.fraud.case import Case, Click
+from refledger.core.fraud.sightings import KINDS, sighted
+from refledger.core.limits import Counted
+from refledger.core.programs import DAY_MS, limits_of, stored
+from refledger.services.claims import Work
+from refledger.services.setups import Shelf, policy_version
+from refledger.store import history, setup
+from refledger.store.engine import Connection
+
+SPELLINGS_MS = 90 * DAY_MS
+FRAUDS = "affiliate.confirmed_fraud"
+FRAUDS_MS = 90 * DAY_MS
+REPEAT_SALE = "conversion.repeat_sale"
+REPEAT_SALE_MS = 10 * 60_000
+_WINDOWS_MS = {**KINDS, FRAUDS: FRAUDS_MS, REPEAT_SALE: REPEAT_SALE_MS}
+
+Customers = dict[tuple[str, str], list[Past]]
+
+
+def gather(connection: Connection, works: Sequence[Work], shelf: Shelf, now_ms: int) -> list[Work]:
+    """Fills history and case of each work. Answers those whose affiliate turns out not to be held: they must wait."""
+    customers = history.of_mailboxes(
+        connection, [_pair(work, work.mailbox_key) for work in works if work.mailbox_key]
+    )
+    _stay_with_first(connection, works, customers, shelf)
+    unheld = [work for work in works if work.affiliate.id not in work.held]
+    works = [work for work in works if work.affiliate.id in work.held]
+    orders = history.of_orders(connection, [_pair(work, work.order_key) for work in works if work.order_key])
+    _standings(connection, works, now_ms)
+    counted = _counted(connection, works)
+    for work in works:
+        customer = customers.get(_pair(work, work.mailbox_key), [])
+        own = tuple(past for past in customer if past.email_key == work.email_key)
+        work.history = History(own, orders.get(_pair(work, work.order_key)), counted[id(work)])
+        work.case = _case(work, customer, shelf)
+    _clicks(connection, works)
+    _sightings(connection, works)
+    return unheld
+
+
+def address_key(fingerprint_key: bytes, affiliate_id: str, mode: str, address: Address | None) -> str:
+    """The fingerprint under which clicks on an affiliate's links from one address are found."""
+    return fingerprint(fingerprint_key, "click", affiliate_id, mode, address.unit) if address else ""
+
+
+def agent_key(fingerprint_key: bytes, agent: str | None) -> str:
+    """The fingerprint of a user agent, exactly as sent."""
+    return fingerprint(fingerprint_key, "agent", agent or "")
+
+
+def _pair(work: Work, key: str | None) -> tuple[str, str | None]:
+    return work.merchant_id, key
+
+
+def _stay_with_first(
+    connection: Connection, works: Sequence[Work], customers: Customers, shelf: Shelf
+) -> None:
+    firsts = {}
+    for work in works:
+        if work.program.attribution == "first":
+            standing = (
+                past
+                for past in customers.get(_pair(work, work.mailbox_key), [])
+                if past.stands and past.email_key == work.email_key
+            )
+            if first := next(standing, None):
+                firsts[id(work)] = (work.merchant_id, first.affiliate_id)
+    if not firsts:
+        return
+    found = setup.affiliates_by_id(connection, firsts.values())
+    shelf.fill(connection, [work.program for work in works], list(found.values()))
+    for work in works:
+        kept = stay_with_first(work.screened.attribution, found.get(firsts.get(id(work))))
+        work.screened = replace(work.screened, attribution=kept)
+
+
+def _standings(connection: Connection, works: Sequence[Work], now_ms: int) -> None:
+    found = history.standings_of(
+        connection, [(work.merchant_id, work.affiliate.id, work.mode) for work in works]
+    )
+    for work in works:
+        work.standing = found.get((work.affiliate.id, work.mode), (0, 0, 0))
+        # Never before the affiliate's latest accepted conversion, whatever a clock does.
+        work.now_ms = max(now_ms, work.standing[2])
+
+
+def _counted(connection: Connection, works: Sequence[Work]) -> dict[int, Counted]:
+    """When the conversions were accepted that fill the limits: the affiliate's n-th, n counted back from the latest.
+
+    Unverified claims count all; verified ones count the verified alone, so that forged calls use up nothing of theirs.
+    """
+    wanted: dict[str, list[tuple[str, str, str, int]]] = {"accepted": [], "verified": []}
+    places = {}
+    for work in works:
+        kind = "verified" if work.verified else "accepted"
+        count = work.standing[1 if work.verified else 0]
+        limits = limits_of(work.program, work.affiliate)
+        places[id(work)] = (kind, limits, [count - limit + 1 for limit in (limits.hourly, limits.daily)])
+        wanted[kind] += [
+            (work.merchant_id, work.affiliate.id, work.mode, place)
+            for place in places[id(work)][2]
+            if 0 < place <= count
+        ]
+    times = history.times_of(connection, wanted["accepted"], wanted["verified"])
+    counted = {}
+    for work in works:
+        kind, limits, (hourly, daily) = places[id(work)]
+        counted[id(work)] = Counted(
+            times.get((kind, work.affiliate.id, work.mode, hourly)) if limits.hourly else work.now_ms,
+            times.get((kind, work.affiliate.id, work.mode, daily)) if limits.daily else work.now_ms,
+        )
+    return counted
+
+
+def _case(work: Work, customer: Sequence[Past], shelf: Shelf) -> Case:
+    report, affiliate, since_ms = work.report, work.affiliate, work.now_ms - SPELLINGS_MS
+    work.policy = shelf.policy(work.program, affiliate)
+    work.policy_version = policy_version(work.program, affiliate)
+    spellings = {past.email_key for past in customer if past.at_ms >= since_ms} - {work.email_key}
+    return Case(
+        now_ms=work.now_ms,
+        conversion_type=report.conversion_type,
+        affiliate_id=affiliate.id,
+        via=work.screened.attribution.via,
+        email=work.screened.email,
+        address=work.claim.address,
+        agent=report.agent,
+        affiliate_email=parse_email(affiliate.email),
+        affiliate_addresses=tuple(stored(affiliate.known_addresses)),
+        window_days=work.program.window_days,
+        known_customer=any(
+            past.stands and past.type == "signup" and past.affiliate_id == affiliate.id
+            for past in work.history.own
+        ),
+        mailbox_spellings=len(spellings),
+    )
+
+
+def _clicks(connection: Connection, works: Sequence[Work]) -> None:
+    """The click behind each work, if any is known. Coupons need none."""
+    seeking = [work for work in works if work.case.via != "coupon"]
+    windows = {id(work): work.now_ms - work.program.window_days * DAY_MS for work in seeking}
+    keys = {id(work): _address_key(work) for work in seeking if work.case.address}
+    near = history.nearby(
+        connection,
+        [(work.merchant_id, keys[id(work)], windows[id(work)]) for work in seeking if id(work) in keys],
+    )
+    agents = {
+        id(work): agent_key(work.fingerprint_key, work.case.agent) for work in seeking if id(work) in keys
+    }
+    nears = {each: nearest(near.get(key, ()), agents[each]) for each, key in keys.items()}
+    ids = {}
+    for work in seeking:
+        group = nears.get(id(work))
+        ids[id(work)] = (work.report.click_id, _customers_click(work), group[0].last_id if group else None)
+    found = history.clicks_of(
+        connection,
+        [(work.merchant_id, each, windows[id(work)]) for work in seeking for each in ids[id(work)] if each],
+    )
+    for work in seeking:
+        named, customers, last = (found.get((work.merchant_id, each)) for each in ids[id(work)])
+        matched = match_click(work.affiliate.id, work.mode, named, customers, nears.get(id(work)), last)
+        if matched:
+            _take_click(work.case, matched)
+        if work.report.click_id and not (matched and matched.tie == "click_id"):
+            work.screened = replace(
+                work.screened, warnings=(*work.screened.warnings, "click_id ignored: not usable")
+            )
+
+
+def _address_key(work: Work) -> str:
+    return address_key(work.fingerprint_key, work.affiliate.id, work.mode, work.case.address)
+
+
+def _customers_click(work: Work) -> str | None:
+    """The click of the customer's latest earlier conversion with this affiliate."""
+    mine = (
+        past.click_id
+        for past in reversed(work.history.own)
+        if past.stands and past.affiliate_id == work.affiliate.id and past.click_id
+    )
+    return next(mine, None)
+
+
+def _take_click(case: Case, matched: MatchedClick) -> None:
+    click = matched.click
+    case.click = Click(click.id, click.at_ms, click.address, click.agent, click.dest)
+    case.click_tie, case.first_click_ms, case.last_click_ms = matched.tie, matched.first_ms, matched.last_ms
+
+
+def _sightings(connection: Connection, works: Sequence[Work]) -> None:
+    """How many other customers left what this one leaves, and how often this affiliate's fraud was confirmed."""
+    wanted = []
+    for place, work in enumerate(works):
+        case = work.case
+        texts = sighted(case)
+        if _is_anonymous(work):
+            texts.append((REPEAT_SALE, _sale(work)))
+        customer_key = work.mailbox_key or work.conversion_id
+        work.sightings = [(kind, sighting_key(work, kind, text), customer_key) for kind, text in texts]
+        asked = [*work.sightings, (FRAUDS, sighting_key(work, FRAUDS, case.affiliate_id), "")]
+        wanted += [
+            (work.merchant_id, key, work.now_ms - _WINDOWS_MS[kind], f"{place}:{kind}", own)
+            for kind, key, own in asked
+        ]
+    seen = history.seen(connection, wanted)
+    for place, work in enumerate(works):
+        case = work.case
+        case.sightings = {kind: seen.get(f"{place}:{kind}", 0) for kind, _, _ in work.sightings}
+        case.confirmed_frauds = seen.get(f"{place}:{FRAUDS}", 0)
+        case.repeat_sale = case.sightings.pop(REPEAT_SALE, 0) > 0
+
+
+def sighting_key(work: Work, kind: str, text: str) -> str:
+    """The fingerprint of something seen, in one program and mode."""
+    return fingerprint(work.fingerprint_key, "sighting", kind, work.program.id, work.mode, text)
+
+
+def _is_anonymous(work: Work) -> bool:
+    """A coupon sale that nothing tells from an equal one: no e-mail, no order id, no idempotency key."""
+    report = work.report
+    return not (work.screened.email or report.order_id or work.claim.idempotency_key)
+
+
+def _sale(work: Work) -> str:
+    report, address = work.report, work.case.address
+    code = (report.coupon_code or "").casefold()
+    return f"{code} {report.conversion_type} {work.screened.revenue_minor} {address.text if address else ''} {report.agent or ''}"

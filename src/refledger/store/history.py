@@ -1,0 +1,235 @@
+"""What happened before, looked up for a whole group of reports while their keys are held."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import and_, bindparam, case, func, literal, select, union_all
+
+from refledger.core.clicks import Nearby, StoredClick
+from refledger.core.duplicates import Past
+from refledger.store.engine import Connection, Query, item, number_item, rows_of
+from refledger.store.schema import clicks, conversions, idempotency, sightings, standings
+
+Pair = tuple[str, str]
+
+_ids = rows_of("ids")
+
+_REPLAYS = Query(
+    select(
+        idempotency.c.merchant_id,
+        idempotency.c.key,
+        idempotency.c.body_key,
+        idempotency.c.status,
+        idempotency.c.answer,
+    )
+    .select_from(
+        _ids.join(
+            idempotency, and_(idempotency.c.merchant_id == item(_ids, 0), idempotency.c.key == item(_ids, 1))
+        )
+    )
+    .where(idempotency.c.at_ms > bindparam("since_ms"))
+)
+
+_PAST = (
+    conversions.c.id,
+    conversions.c.affiliate_id,
+    conversions.c.type,
+    conversions.c.decision,
+    conversions.c.verified,
+    conversions.c.email_key,
+    conversions.c.order_id,
+    conversions.c.click_id,
+    conversions.c.at_ms,
+)
+_BY_MAILBOX = Query(
+    select(conversions.c.merchant_id, conversions.c.mailbox_key, *_PAST)
+    .select_from(
+        _ids.join(
+            conversions,
+            and_(conversions.c.merchant_id == item(_ids, 0), conversions.c.mailbox_key == item(_ids, 1)),
+        )
+    )
+    .order_by(conversions.c.at_ms)
+)
+_BY_ORDER = Query(
+    select(conversions.c.merchant_id, conversions.c.order_key, *_PAST).select_from(
+        _ids.join(
+            conversions,
+            and_(conversions.c.merchant_id == item(_ids, 0), conversions.c.order_key == item(_ids, 1)),
+        )
+    )
+)
+
+_STANDINGS = Query(
+    select(
+        standings.c.affiliate_id,
+        standings.c.mode,
+        standings.c.accepted_count,
+        standings.c.verified_count,
+        standings.c.last_accepted_ms,
+    ).select_from(
+        _ids.join(
+            standings,
+            and_(
+                standings.c.merchant_id == item(_ids, 0),
+                standings.c.affiliate_id == item(_ids, 1),
+                standings.c.mode == item(_ids, 2),
+            ),
+        )
+    )
+)
+
+
+def _counted(name: str, number):
+    rows = rows_of(name)
+    same_affiliate = and_(
+        conversions.c.merchant_id == item(rows, 0),
+        conversions.c.affiliate_id == item(rows, 1),
+        conversions.c.mode == item(rows, 2),
+        number == number_item(rows, 3),
+    )
+    return select(
+        literal(name).label("counts"),
+        conversions.c.affiliate_id,
+        conversions.c.mode,
+        number,
+        conversions.c.at_ms,
+    ).select_from(rows.join(conversions, same_affiliate))
+
+
+_COUNTED = Query(
+    union_all(
+        _counted("accepted", conversions.c.accepted_no), _counted("verified", conversions.c.verified_no)
+    )
+)
+
+_NEARBY = Query(
+    select(
+        clicks.c.address_key,
+        clicks.c.agent_key,
+        func.min(case((clicks.c.at_ms > number_item(_ids, 2), clicks.c.at_ms))),
+        func.max(clicks.c.at_ms),
+        func.max(clicks.c.id),
+    )
+    .select_from(
+        _ids.join(clicks, and_(clicks.c.merchant_id == item(_ids, 0), clicks.c.address_key == item(_ids, 1)))
+    )
+    .group_by(clicks.c.address_key, clicks.c.agent_key)
+)
+
+_visitor = clicks.alias("visitor")
+_CLICKS = Query(
+    select(
+        clicks.c.id,
+        clicks.c.affiliate_id,
+        clicks.c.mode,
+        clicks.c.address_key,
+        clicks.c.agent_key,
+        clicks.c.address,
+        clicks.c.agent,
+        clicks.c.dest,
+        clicks.c.at_ms,
+        select(func.min(_visitor.c.at_ms))
+        .where(
+            _visitor.c.merchant_id == clicks.c.merchant_id,
+            _visitor.c.address_key == clicks.c.address_key,
+            _visitor.c.agent_key == clicks.c.agent_key,
+            _visitor.c.at_ms > number_item(_ids, 2),
+        )
+        .correlate(clicks, _ids)
+        .scalar_subquery(),
+        select(func.max(_visitor.c.at_ms))
+        .where(
+            _visitor.c.merchant_id == clicks.c.merchant_id,
+            _visitor.c.address_key == clicks.c.address_key,
+            _visitor.c.agent_key == clicks.c.agent_key,
+        )
+        .correlate(clicks)
+        .scalar_subquery(),
+    ).select_from(
+        _ids.join(clicks, and_(clicks.c.merchant_id == item(_ids, 0), clicks.c.id == item(_ids, 1)))
+    )
+)
+
+_SIGHTINGS = Query(
+    select(item(_ids, 3), func.count(sightings.c.customer_key.distinct()))
+    .select_from(
+        _ids.join(
+            sightings,
+            and_(
+                sightings.c.merchant_id == item(_ids, 0),
+                sightings.c.key == item(_ids, 1),
+                sightings.c.at_ms > number_item(_ids, 2),
+                sightings.c.customer_key != item(_ids, 4),
+            ),
+        )
+    )
+    .group_by(item(_ids, 3))
+)
+
+
+def replays(connection: Connection, keys: Iterable[Pair], since_ms: int) -> dict[Pair, tuple[str, int, str]]:
+    """(merchant id, scoped key) → (fingerprint of the body, status, answer) remembered since."""
+    wanted = list(set(keys))
+    found = _REPLAYS.rows(connection, ids=wanted, since_ms=since_ms) if wanted else []
+    return {(row[0], row[1]): (row[2], row[3], row[4]) for row in found}
+
+
+def of_mailboxes(connection: Connection, mailboxes: Iterable[Pair]) -> dict[Pair, list[Past]]:
+    """(merchant id, mailbox key) → every conversion of the mailbox in its program and mode, the oldest first."""
+    wanted = list(set(mailboxes))
+    found: dict[Pair, list[Past]] = {}
+    for merchant_id, key, *past in _BY_MAILBOX.rows(connection, ids=wanted) if wanted else []:
+        found.setdefault((merchant_id, key), []).append(Past(*past))
+    return found
+
+
+def of_orders(connection: Connection, orders: Iterable[Pair]) -> dict[Pair, Past]:
+    """(merchant id, order key) → the conversion that has the order id."""
+    wanted = list(set(orders))
+    found = _BY_ORDER.rows(connection, ids=wanted) if wanted else []
+    return {(row[0], row[1]): Past(*row[2:]) for row in found}
+
+
+def standings_of(
+    connection: Connection, affiliates: Iterable[tuple[str, str, str]]
+) -> dict[Pair, tuple[int, int, int]]:
+    """(affiliate id, mode) → how many were accepted, how many of them verified, and when the latest was."""
+    wanted = list(set(affiliates))
+    found = _STANDINGS.rows(connection, ids=wanted) if wanted else []
+    return {(row[0], row[1]): (row[2], row[3], row[4]) for row in found}
+
+
+def times_of(
+    connection: Connection,
+    accepted: list[tuple[str, str, str, int]],
+    verified: list[tuple[str, str, str, int]],
+) -> dict[tuple[str, str, str, int], int]:
+    """("accepted" | "verified", affiliate id, mode, n) → when the affiliate's n-th conversion of that kind was."""
+    if not accepted and not verified:
+        return {}
+    found = _COUNTED.rows(connection, accepted=accepted, verified=verified)
+    return {(row[0], row[1], row[2], row[3]): row[4] for row in found}
+
+
+def nearby(connection: Connection, addresses: Iterable[tuple[str, str, int]]) -> dict[str, list[Nearby]]:
+    """Of (merchant id, address key, start of the window): address key → its clicks, summed up by agent."""
+    wanted = list(set(addresses))
+    found: dict[str, list[Nearby]] = {}
+    for address_key, *group in _NEARBY.rows(connection, ids=wanted) if wanted else []:
+        found.setdefault(address_key, []).append(Nearby(*group))
+    return found
+
+
+def clicks_of(connection: Connection, ids: Iterable[tuple[str, str, int]]) -> dict[Pair, StoredClick]:
+    """Of (merchant id, click id, start of the window): (merchant id, click id) → the click."""
+    wanted = list(set(ids))
+    if not wanted:
+        return {}
+    merchants = {click_id: merchant_id for merchant_id, click_id, _ in wanted}
+    found = (StoredClick(*row) for row in _CLICKS.rows(connection, ids=wanted))
+    return {(merchants[click.id], click.id): click for click in found}
+
+
+def seen(connection: Connection, wanted: list[tuple[str, str, int, str, str]]) -> dict[str, int]:
+    """Of (merchant id, sighting key, since, label, own customer key): label → how many other customers."""
+    return dict(_SIGHTINGS.rows(connection, ids=wanted)) if wanted else {}
