@@ -1,16 +1,13 @@
 """A merchant begins, and their keys come and go. A key is shown once, here: what is stored is a hash."""
 
 import os
-from collections.abc import Callable
-
-import orjson
 
 from refledger.core.ids import make_id
 from refledger.core.keys import ENTROPY_BYTES, hash_key, hint, make_key
+from refledger.services.credentials import Tenant
+from refledger.services.notes import Entropy, note
 from refledger.store import merchants as store
-from refledger.store.engine import Connection, Database
-
-Entropy = Callable[[int], bytes]
+from refledger.store.engine import Database
 
 FIRST_KEYS = (
     ("publishable_key", "publishable", "live"),
@@ -50,8 +47,14 @@ def create_merchant(
             },
         )
         store.add_keys(connection, rows)
-        _note(
-            connection, merchant_id, "live", "merchant.created", merchant_id, {"name": name}, now_ms, entropy
+        note(
+            connection,
+            _cli(merchant_id, "live"),
+            "merchant.created",
+            merchant_id,
+            {"name": [None, name]},
+            now_ms,
+            entropy,
         )
     return made
 
@@ -68,12 +71,12 @@ def create_key(
 ) -> dict[str, str]:
     """`id` and `key`, the only time the key is seen."""
     key, row = _make(secret, merchant_id, kind, mode, label, now_ms, entropy)
-    changes = {"kind": kind, "hint": row["hint"], "label": label}
+    changes = {name: [None, row[name]] for name in ("kind", "hint", "label")}
     with database.write() as connection:
         if store.merchant(connection, merchant_id) is None:
             raise UnknownMerchant(merchant_id)
         store.add_keys(connection, [row])
-        _note(connection, merchant_id, mode, "key.created", row["id"], changes, now_ms, entropy)
+        note(connection, _cli(merchant_id, mode), "key.created", row["id"], changes, now_ms, entropy)
     return {"id": row["id"], "key": key}
 
 
@@ -90,8 +93,10 @@ def revoke_key(database: Database, key_id: str, now_ms: int, entropy: Entropy = 
         row = next(iter(store.find_keys(connection, key_id)), None)
         if row is None or not store.revoke_key(connection, row["merchant_id"], key_id, now_ms):
             raise UnknownKey(key_id)
-        changes = {"hint": row["hint"]}
-        _note(connection, row["merchant_id"], row["mode"], "key.revoked", key_id, changes, now_ms, entropy)
+        changes = {"revoked_ms": [None, now_ms]}
+        note(
+            connection, _cli(row["merchant_id"], row["mode"]), "key.revoked", key_id, changes, now_ms, entropy
+        )
     return {"id": key_id, "merchant_id": row["merchant_id"], "hint": row["hint"]}
 
 
@@ -128,24 +133,6 @@ def _make(
     }
 
 
-def _note(
-    connection: Connection,
-    merchant_id: str,
-    mode: str,
-    action: str,
-    subject_id: str,
-    changes: dict,
-    now_ms: int,
-    entropy: Entropy,
-) -> None:
-    row = {
-        "merchant_id": merchant_id,
-        "id": make_id("aud", now_ms, entropy(10)),
-        "actor": ACTOR,
-        "mode": mode,
-        "action": action,
-        "subject_id": subject_id,
-        "changes": orjson.dumps(changes).decode(),
-        "at_ms": now_ms,
-    }
-    store.add_audit(connection, [row])
+def _cli(merchant_id: str, mode: str) -> Tenant:
+    """Who acts, for the audit: nobody with a key."""
+    return Tenant(merchant_id, ACTOR, mode, b"")

@@ -6,12 +6,11 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from refledger.store.engine import Connection, Insert
-from refledger.store.schema import api_key_routes, api_keys, audit, merchants
+from refledger.store.schema import api_key_routes, api_keys, merchants
 
 _insert_merchant = Insert(merchants)
 _insert_keys = Insert(api_keys)
 _insert_routes = Insert(api_key_routes)
-_insert_audit = Insert(audit)
 
 Row = Mapping[str, Any]
 
@@ -27,10 +26,6 @@ def add_keys(connection: Connection, rows: Sequence[Row]) -> None:
         {name: row[name] for name in ("key_hash", "merchant_id")} | {"key_id": row["id"]} for row in rows
     ]
     _insert_routes.run(connection, routes)
-
-
-def add_audit(connection: Connection, rows: Sequence[Row]) -> None:
-    _insert_audit.run(connection, rows)
 
 
 def all_merchants(connection: Connection) -> list[Row]:
