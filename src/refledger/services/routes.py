@@ -15,6 +15,7 @@ import orjson
 from refledger.core.fingerprints import fingerprint
 from refledger.core.keys import hash_key, read_key
 from refledger.core.programs import fold_code
+from refledger.core.refusals import Reason, Refusal, Refused
 from refledger.store import clicks as store
 from refledger.store.engine import Connection, Database, Unavailable
 
@@ -87,7 +88,7 @@ class Cache:
         self._loading: dict[tuple, asyncio.Task] = {}
 
     async def get(self, *key: str) -> Any:
-        """Raises `Unavailable` where the database cannot answer and nothing is known."""
+        """Refused as unavailable where the database cannot answer and nothing is known."""
         entry = self._entries.get(key)
         if entry is not None:
             age_s = self._clock_s() - entry[1]
@@ -111,10 +112,10 @@ class Cache:
         asked_s = self._clock_s()
         try:
             value = await anyio.to_thread.run_sync(self._read, key)
-        except Unavailable:
+        except Unavailable as error:
             known = self._entries.get(key)
             if known is None or asked_s - known[1] > _STALE_S:
-                raise
+                raise Refused(Refusal(Reason.UNAVAILABLE)) from error
             return known[0]
         self._entries.pop(key, None)
         while len(self._entries) >= self._most:

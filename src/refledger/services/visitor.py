@@ -43,8 +43,8 @@ class Trusted:
 def client_address(scope: Mapping[str, Any], trusted: Trusted) -> str | None:
     """The address of whoever asked.
 
-    `X-Forwarded-For` is walked from its right end, for only what a trusted proxy added is known to be true: the
-    first hop that is no trusted proxy is the client, whatever stands left of it.
+    `X-Forwarded-For` is walked from its right end, for only what a trusted proxy added is known to be true:
+    the first hop that is no trusted proxy is the client, whatever stands left of it.
     """
     client = scope.get("client")
     peer = addresses.parse(client[0]) if client else None

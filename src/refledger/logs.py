@@ -1,0 +1,127 @@
+"""Logs: one JSON object per line, or lines for people; on standard error, without secrets and people."""
+
+import asyncio
+import logging
+import re
+import sys
+from collections.abc import Callable, MutableMapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import structlog
+
+_KEY = re.compile(r"(refv_(?:sk_)?(?:live|test)_)[0-9A-Za-z]+")
+_EMAIL = re.compile(r"[^\s@\"'<>(),;:=\[\]{}]+@[^\s@\"'<>(),;:=\[\]{}]+")
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def mask(text: str) -> str:
+    """Keys and e-mail addresses cut out: an exception's text may quote what a request held."""
+    if "refv_" in text:
+        text = _KEY.sub(r"\1…", text)
+    return _EMAIL.sub("…@…", text) if "@" in text else text
+
+
+def _masked(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {name: mask(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _json(event: MutableMapping[str, Any], **_) -> bytes:
+    return orjson.dumps(event, default=repr)
+
+
+def configure(level: str = "info", style: str = "json") -> None:
+    """`style`: json | console. Other libraries' records (the server's among them) come out alike."""
+    shared = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        _masked,
+    ]
+    if style == "json":
+        render, factory = structlog.processors.JSONRenderer(_json), structlog.BytesLoggerFactory(_Stderr())
+        foreign = structlog.processors.JSONRenderer(lambda event, **_: _json(event).decode())
+    else:
+        render = foreign = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        factory = structlog.PrintLoggerFactory(sys.stderr)
+    structlog.configure(
+        processors=[*shared, render],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=factory,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, foreign],
+            foreign_pre_chain=shared,
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=_LEVELS[level], force=True)
+    # Each request and each SQL statement has its own account already.
+    for name in ("httpx", "httpcore", "alembic", "sqlalchemy", "asyncio"):
+        logging.getLogger(name).setLevel(max(_LEVELS[level], logging.WARNING))
+
+
+class _Stderr:
+    """Standard error as it is now: it may be replaced, or gone."""
+
+    def write(self, line: bytes) -> None:
+        write_lines(line)
+
+    def flush(self) -> None:
+        return None
+
+
+def write_lines(lines: bytes) -> None:
+    with suppress(OSError, ValueError):  # a reader that has gone costs nobody their answer
+        stream = getattr(sys.stderr, "buffer", None)
+        if stream is None:
+            sys.stderr.write(lines.decode())
+        else:
+            stream.write(lines)
+        sys.stderr.flush()
+
+
+class AccessLog:
+    """A line per request, gathered for a moment and written together. Called on the event loop."""
+
+    FLUSH_S = 0.1
+    MOST_LINES = 500
+
+    def __init__(
+        self, level: str = "info", style: str = "json", write: Callable[[bytes], None] = write_lines
+    ):
+        self.on = _LEVELS[level] <= 20
+        self._format = _json_line if style == "json" else _console_line
+        self._write = write
+        self._lines: list[bytes] = []
+
+    def line(self, **fields: Any) -> None:
+        self._lines.append(self._format(fields))
+        if len(self._lines) == 1:
+            asyncio.get_running_loop().call_later(self.FLUSH_S, self.flush)
+        elif len(self._lines) >= self.MOST_LINES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what is gathered; to be called before the process ends, too."""
+        if self._lines:
+            lines, self._lines = b"".join(self._lines), []
+            self._write(lines)
+
+
+def _json_line(fields: dict[str, Any]) -> bytes:
+    now = datetime.now(UTC)
+    return orjson.dumps(
+        {"timestamp": now, "level": "info", "event": "request", **fields},
+        option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE,
+    )
+
+
+def _console_line(fields: dict[str, Any]) -> bytes:
+    words = " ".join(f"{value}" for value in fields.values())
+    return f"{datetime.now(UTC):%H:%M:%S} {words}\n".encode()

@@ -1,0 +1,97 @@
+"""The server's HTTP protocol with two limits it lacks: on the size of a request's head, and on its time."""
+
+import asyncio
+import os
+import time
+from typing import ClassVar
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from refledger.core.ids import make_id
+from refledger.core.refusals import Reason, Refusal
+from refledger.web.errors import error_body
+
+
+class _HeadTooLarge(Exception):
+    """Ends the parsing of a head."""
+
+
+class Protocol(HttpToolsProtocol):
+    """A head that comes whole in one read, as nearly all do, costs a comparison; the others get a timer."""
+
+    header_bytes: ClassVar[int] = 32_768
+    head_s: ClassVar[float] = 10.0
+
+    _timer: asyncio.TimerHandle | None = None
+    _in_head = False
+    _head_bytes = 0
+    _read_bytes = 0
+    _too_large = False
+
+    def connection_made(self, transport) -> None:
+        super().connection_made(transport)
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        self._read_bytes = len(data)
+        super().data_received(data)
+        cycle = self.cycle
+        if self._in_head or cycle is None or cycle.response_complete:
+            self._wait_on(len(data))
+
+    def _wait_on(self, read_bytes: int) -> None:
+        """Part of a head is here, or what belongs to no request: it may not go on for ever."""
+        if self.transport.is_closing():
+            return
+        if self._in_head:
+            self._head_bytes += read_bytes
+            if self._head_bytes > self.header_bytes:
+                self._too_large = True
+                self.send_400_response("")
+                return
+        self._arm()
+
+    def on_message_begin(self) -> None:
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        # Only a read that is longer than a head may be can have brought one that is too long.
+        if self._read_bytes + self._head_bytes > self.header_bytes:
+            head_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if head_bytes > self.header_bytes:
+                self._too_large = True
+                raise _HeadTooLarge
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """What cannot be parsed is answered in our shape; the name is the parent's."""
+        reason = Reason.HEADERS_TOO_LARGE if self._too_large else Reason.INVALID_REQUEST
+        request_id = make_id("req", time.time_ns() // 1_000_000, os.urandom(10))
+        status, body = error_body(Refusal(reason, msg or None), request_id)
+        head = (
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+            f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(STATUS_LINE[status] + head.encode() + body)
+        self.transport.close()
+
+    def _arm(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.head_s, self._late)
+
+    def _late(self) -> None:
+        self._timer = None
+        cycle = self.cycle
+        if self._in_head or cycle is None or cycle.response_complete:
+            self.transport.close()
