@@ -14,6 +14,11 @@ def fingerprint(key: bytes, kind: str, *parts: str) -> str:
     ).hexdigest()
 
 
+def identity_key(key: bytes, program_id: str, mode: str, address: str, conversion_type: str) -> str:
+    """A customer's identity in one type of conversion: program, mode, e-mail address, type."""
+    return fingerprint(key, "identity", program_id, mode, address, conversion_type)
+
+
 def lock_number(text: str) -> int:
     """The signed 64-bit number that PostgreSQL's advisory locks take for a key."""
     return int.from_bytes(

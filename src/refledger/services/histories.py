@@ -209,8 +209,8 @@ def _sightings(connection: Connection, works: Sequence[Work]) -> None:
         if _is_anonymous(work):
             texts.append((REPEAT_SALE, _sale(work)))
         customer_key = work.mailbox_key or work.conversion_id
-        work.sightings = [(kind, sighting_key(work, kind, text), customer_key) for kind, text in texts]
-        asked = [*work.sightings, (FRAUDS, sighting_key(work, FRAUDS, case.affiliate_id), "")]
+        work.sightings = [(kind, _key(work, kind, text), customer_key) for kind, text in texts]
+        asked = [*work.sightings, (FRAUDS, _key(work, FRAUDS, case.affiliate_id), "")]
         wanted += [
             (work.merchant_id, key, work.now_ms - _WINDOWS_MS[kind], f"{place}:{kind}", own)
             for kind, key, own in asked
@@ -223,9 +223,13 @@ def _sightings(connection: Connection, works: Sequence[Work]) -> None:
         case.repeat_sale = case.sightings.pop(REPEAT_SALE, 0) > 0
 
 
-def sighting_key(work: Work, kind: str, text: str) -> str:
+def sighting_key(fingerprint_key: bytes, kind: str, program_id: str, mode: str, text: str) -> str:
     """The fingerprint of something seen, in one program and mode."""
-    return fingerprint(work.fingerprint_key, "sighting", kind, work.program.id, work.mode, text)
+    return fingerprint(fingerprint_key, "sighting", kind, program_id, mode, text)
+
+
+def _key(work: Work, kind: str, text: str) -> str:
+    return sighting_key(work.fingerprint_key, kind, work.program.id, work.mode, text)
 
 
 def _is_anonymous(work: Work) -> bool:
@@ -236,5 +240,11 @@ def _is_anonymous(work: Work) -> bool:
 
 def _sale(work: Work) -> str:
     report, address = work.report, work.case.address
-    code = (report.coupon_code or "").casefold()
-    return f"{code} {report.conversion_type} {work.screened.revenue_minor} {address.text if address else ''} {report.agent or ''}"
+    told = (
+        (report.coupon_code or "").casefold(),
+        report.conversion_type,
+        str(work.screened.revenue_minor),
+        address.text if address else "",
+        report.agent or "",
+    )
+    return "\x1f".join(told)

@@ -84,7 +84,7 @@ def look_up(connection: Connection, works: Sequence[Work], shelf: Shelf, now_ms:
         screened = screen(work.claim.report, work.claim.address, work.setup, now_ms)
         if isinstance(screened, Screened):
             work.screened = screened
-            _name(work)
+            name(work)
         else:
             work.outcome = screened
     for work in known:
@@ -141,7 +141,7 @@ def _code_key(work: Work, code: str | None) -> tuple[str, str] | None:
     return work.merchant_id, fingerprint(work.fingerprint_key, "code", work.program.id, fold_code(code))
 
 
-def _name(work: Work) -> None:
+def name(work: Work) -> None:
     """The fingerprints under which the customer and the order are known in this program and mode."""
     screened, key, scope = work.screened, work.fingerprint_key, (work.program.id, work.mode)
     if screened.email:

@@ -1,18 +1,20 @@
 """What follows from a group's decisions: conversions, records, entries, events, attempts, remembered answers."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from refledger.core.conversions import Accepted
+from refledger.core.duplicates import Past
 from refledger.core.events import EventType
-from refledger.core.fingerprints import fingerprint
+from refledger.core.fingerprints import fingerprint, identity_key
 from refledger.core.fraud.scoring import record as fraud_record
 from refledger.core.ids import make_id
 from refledger.core.intake import Report
+from refledger.core.ledger import target
 from refledger.core.programs import HOUR_MS
 from refledger.core.refusals import Reason, Refusal
 from refledger.services import postings
@@ -39,8 +41,18 @@ def write(
     accepted = [work for work in lasting if isinstance(work.outcome, Accepted)]
     rows: Rows = defaultdict(list)
     for work in accepted:
-        _accept(rows, work, entropy)
-    # The displaced release their identities before the verified ones take them.
+        accept(rows, work, work.now_ms, entropy)
+    write_rows(connection, rows, accepted, now_ms, entropy)
+    _remember(connection, lasting, answers)
+    _keep_attempts(
+        connection, [work for work in lasting if isinstance(work.outcome, Refusal)], now_ms, entropy
+    )
+
+
+def write_rows(
+    connection: Connection, rows: Rows, accepted: Sequence[Work], now_ms: int, entropy: Entropy
+) -> None:
+    """Writes the rows of accepted conversions. The displaced release their identities before they are taken."""
     postings.supersede(connection, rows, accepted, now_ms, entropy)
     record.insert_conversions(connection, rows["conversions"])
     record.insert_decisions(connection, rows["decisions"])
@@ -48,77 +60,33 @@ def write(
     record.move_standings(connection, postings.by_standing(rows["moves"]))
     record.insert_events(connection, rows["events"])
     record.insert_sightings(connection, rows["sightings"])
-    _remember(connection, lasting, answers)
-    _keep_attempts(
-        connection, [work for work in lasting if isinstance(work.outcome, Refusal)], now_ms, entropy
-    )
 
 
-def _accept(rows: Rows, work: Work, entropy: Entropy) -> None:
-    outcome, screened, case = work.outcome, work.screened, work.case
-    report, affiliate, program = screened.report, work.affiliate, work.program
-    email = screened.email.address if screened.email else f"{work.conversion_id}@placeholder.invalid"
-    accepted, verified, _ = work.standing
-    rows["conversions"].append(
-        {
-            "merchant_id": work.merchant_id,
-            "id": work.conversion_id,
-            "program_id": program.id,
-            "affiliate_id": affiliate.id,
-            "mode": work.mode,
-            "type": report.conversion_type,
-            "status": outcome.status,
-            "decision": outcome.status,
-            "initial": outcome.status,
-            "decision_reason": None,
-            "verified": work.verified,
-            "via": screened.attribution.via,
-            "ref_code": affiliate.ref_code if screened.attribution.via != "coupon" else None,
-            "coupon_id": screened.attribution.coupon.id if screened.attribution.coupon else None,
-            "email": email,
-            "email_key": work.email_key or fingerprint(work.fingerprint_key, "email", email),
-            "mailbox_key": work.mailbox_key or fingerprint(work.fingerprint_key, "mailbox", email),
-            "identity_key": identity_key(work),
-            "order_key": work.order_key,
-            "order_id": report.order_id,
-            "customer_id": report.customer_id,
-            "revenue_minor": screened.revenue_minor,
-            "currency": program.currency,
-            "commission_minor": outcome.commission.minor,
-            "refunded": False,
-            "refunded_minor": 0,
-            "dispute": None,
-            "score": work.verdict.score,
-            "address": case.address.text if case.address else None,
-            "agent": report.agent,
-            "click_id": case.click.id if case.click else None,
-            "metadata": orjson.dumps(report.metadata).decode() if report.metadata else None,
-            "attempt_id": None,
-            "accepted_no": accepted + 1,
-            "verified_no": verified + 1 if work.verified else None,
-            "at_ms": work.now_ms,
-            "updated_ms": work.now_ms,
-        }
-    )
+def accept(
+    rows: Rows, work: Work, now_ms: int, entropy: Entropy, attempt: Mapping[str, Any] | None = None
+) -> None:
+    """Adds the rows of an accepted conversion. One accepted from an attempt is dated at the attempt's time
+    (`work.now_ms`), its entries now, and it counts towards no limit.
+    """
+    found = decision_record(work) | _from_attempt(attempt)
+    conversion = _conversion(work, attempt) | {"updated_ms": now_ms, "score": found.get("fraud", {}).get("score", 0)}
+    rows["conversions"].append(conversion)
     rows["decisions"].append(
-        {
-            "merchant_id": work.merchant_id,
-            "conversion_id": work.conversion_id,
-            "record": _dump(decision_record(work)),
-        }
+        {"merchant_id": work.merchant_id, "conversion_id": work.conversion_id, "record": dump(found)}
     )
-    event_id = make_id("evt", work.now_ms, entropy(10))
+    counters = {"accepted_count": 1, "verified_count": int(work.verified), "last_accepted_ms": now_ms}
+    event_id = make_id("evt", now_ms, entropy(10))
     postings.post(
         rows,
-        conversion=rows["conversions"][-1],
+        conversion,
         posted={},
-        wanted={"pending": outcome.commission.minor} if outcome.commission.minor else {},
+        wanted=target("pending", conversion["commission_minor"], False, None),
         cause=event_id,
         kind=EventType.ACCEPTED,
-        at_ms=work.now_ms,
-        counters={"accepted_count": 1, "verified_count": int(work.verified), "last_accepted_ms": work.now_ms},
+        at_ms=now_ms,
+        counters=None if attempt else counters,
     )
-    rows["events"].append(postings.event(rows["conversions"][-1], event_id, EventType.ACCEPTED, work.now_ms))
+    rows["events"].append(postings.event(conversion, event_id, EventType.ACCEPTED, now_ms))
     rows["sightings"] += [
         {
             "merchant_id": work.merchant_id,
@@ -131,18 +99,76 @@ def _accept(rows: Rows, work: Work, entropy: Entropy) -> None:
     ]
 
 
-def identity_key(work: Work) -> str | None:
+def _conversion(work: Work, attempt: Mapping[str, Any] | None) -> dict[str, Any]:
+    outcome, screened, key = work.outcome, work.screened, work.fingerprint_key
+    report, affiliate, program = screened.report, work.affiliate, work.program
+    email = screened.email.address if screened.email else f"{work.conversion_id}@placeholder.invalid"
+    accepted, verified, _ = work.standing
+    address, attribution = work.claim.address, screened.attribution
+    return {
+        "merchant_id": work.merchant_id,
+        "id": work.conversion_id,
+        "program_id": program.id,
+        "affiliate_id": affiliate.id,
+        "mode": work.mode,
+        "type": report.conversion_type,
+        "status": outcome.status,
+        "decision": outcome.status,
+        "initial": outcome.status,
+        "decision_reason": None,
+        "verified": work.verified,
+        "via": attribution.via,
+        "ref_code": affiliate.ref_code if attribution.via != "coupon" else None,
+        "coupon_id": attribution.coupon.id if attribution.coupon else None,
+        "email": email,
+        "email_key": work.email_key or fingerprint(key, "email", email),
+        "mailbox_key": work.mailbox_key or fingerprint(key, "mailbox", email),
+        "identity_key": _identity_key(work),
+        "order_key": work.order_key,
+        "order_id": report.order_id,
+        "customer_id": report.customer_id,
+        "revenue_minor": screened.revenue_minor,
+        "currency": program.currency,
+        "commission_minor": outcome.commission.minor,
+        "refunded": False,
+        "refunded_minor": 0,
+        "dispute": None,
+        "address": address.text if address else None,
+        "agent": report.agent,
+        "click_id": work.case.click.id if work.case and work.case.click else None,
+        "metadata": orjson.dumps(report.metadata).decode() if report.metadata else None,
+        "attempt_id": attempt["id"] if attempt else None,
+        "accepted_no": None if attempt else accepted + 1,
+        "verified_no": verified + 1 if work.verified and not attempt else None,
+        "at_ms": work.now_ms,
+        "updated_ms": work.now_ms,
+    }
+
+
+def _from_attempt(attempt: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the record of an accepted attempt says besides: the attempt, and what its signals had found."""
+    if not attempt:
+        return {}
+    then = orjson.loads(attempt["record"])
+    kept = {name: then[name] for name in ("facts", "policy", "fraud") if name in then}
+    return {"attempt": {"id": attempt["id"], "code": attempt["code"], "at_ms": attempt["at_ms"]}, **kept}
+
+
+def _identity_key(work: Work) -> str | None:
     """The customer's identity in this type of conversion, unless an earlier one that stands has it already."""
-    email, report = work.screened.email, work.report
-    if email is None:
-        return None
     displaced = {past.id for past in work.outcome.displaces}
-    standing = (past for past in work.history.own if past.stands and past.type == report.conversion_type)
-    if any(past.id not in displaced for past in standing):
+    own = [past for past in work.history.own if past.id not in displaced]
+    email = work.screened.email
+    if email is None or has_identity(own, work.report.conversion_type):
         return None
-    return fingerprint(
-        work.fingerprint_key, "identity", work.program.id, work.mode, email.address, report.conversion_type
+    return identity_key(
+        work.fingerprint_key, work.program.id, work.mode, email.address, work.report.conversion_type
     )
+
+
+def has_identity(own: Iterable[Past], conversion_type: str) -> bool:
+    """Whether one of a customer's conversions holds their identity in this type."""
+    return any(past.stands and past.type == conversion_type for past in own)
 
 
 def decision_record(work: Work) -> dict[str, Any]:
@@ -278,8 +304,8 @@ def _attempt(work: Work, now_ms: int, entropy: Entropy) -> dict[str, Any]:
         "mode": work.mode,
         "verified": work.verified,
         "code": work.outcome.reason.value,
-        "input": _dump(_kept_input(work)),
-        "record": _dump(decision_record(work)),
+        "input": dump(_kept_input(work)),
+        "record": dump(decision_record(work)),
         "request_id": work.claim.request_id,
         "conversion_id": None,
         "at_ms": work.now_ms,
@@ -302,11 +328,12 @@ def _kept_input(work: Work) -> dict[str, Any]:
     return kept
 
 
-def _dump(value: Any) -> str:
+def dump(value: Any) -> str:
+    """JSON for keeping; exact decimals as text."""
     return orjson.dumps(value, default=_plain).decode()
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return str(value)
+        return str(value) if abs(value.adjusted()) > 100 else format(value, "f")
     raise TypeError(type(value).__name__)

@@ -23,7 +23,17 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.expression import FunctionElement, TableValuedAlias
 
-__all__ = ["Connection", "Database", "Insert", "Query", "Unavailable", "item", "number_item", "rows_of"]
+__all__ = [
+    "Connection",
+    "Database",
+    "Insert",
+    "Query",
+    "Unavailable",
+    "hold",
+    "item",
+    "number_item",
+    "rows_of",
+]
 
 
 class Unavailable(Exception):
@@ -188,17 +198,8 @@ class Database:
             yield connection
 
     def hold(self, connection: Connection, keys: Iterable[int], now_ms: int) -> int:
-        """Holds the keys until the transaction ends and answers the time, taken once they are held.
-
-        PostgreSQL: transaction-level locks, sorted here, taken by a statement of its own; its clock is the one
-        that counts. SQLite: the transaction holds everything already, and the caller's clock stands.
-        """
-        if self.is_sqlite:
-            return now_ms
-        connection.connection.driver_connection.execute(
-            "SELECT count(pg_advisory_xact_lock(k)) FROM unnest(CAST(%s AS bigint[])) AS k",
-            [sorted(set(keys))],
-        )
+        """Holds the keys (see `hold`) and answers the time, taken once they are held."""
+        hold(connection, keys)
         return self.now_ms(connection, now_ms)
 
     def now_ms(self, connection: Connection, now_ms: int) -> int:
@@ -211,6 +212,19 @@ class Database:
     def close(self) -> None:
         self.writer.dispose()
         self.reader.dispose()
+
+
+def hold(connection: Connection, keys: Iterable[int]) -> None:
+    """Nobody else decides about these keys until the transaction ends.
+
+    PostgreSQL: transaction-level locks, sorted here, taken by a statement of its own. On SQLite the transaction
+    holds everything already.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.connection.driver_connection.execute(
+            "SELECT count(pg_advisory_xact_lock(k)) FROM unnest(CAST(%s AS bigint[])) AS k",
+            [sorted(set(keys))],
+        )
 
 
 class _Turn:

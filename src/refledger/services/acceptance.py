@@ -1,0 +1,167 @@
+"""Accepting a refused attempt after all: one click, at its original time, with the terms of that time."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from refledger.core import addresses, emails
+from refledger.core.attribution import Attribution, attribute
+from refledger.core.commissions import commission_for
+from refledger.core.conversions import Accepted, History, Screened
+from refledger.core.duplicates import check_identity
+from refledger.core.fingerprints import fingerprint, lock_number
+from refledger.core.ids import make_id
+from refledger.core.intake import Report, read_report
+from refledger.core.limits import Counted
+from refledger.core.money import to_minor
+from refledger.core.programs import Affiliate, Program, fold_code, stored
+from refledger.core.refusals import ACCEPTABLE, Reason, Refusal, Refused
+from refledger.services import postings, writing
+from refledger.services.claims import Claim, Credential, Work
+from refledger.services.credentials import Tenant
+from refledger.services.setups import name
+from refledger.store import review, setup
+from refledger.store.engine import Connection, hold
+
+Entropy = Callable[[int], bytes]
+
+
+def accept_attempt(
+    connection: Connection,
+    tenant: Tenant,
+    attempt_id: str,
+    affiliate_id: str | None,
+    now_ms: int,
+    entropy: Entropy,
+) -> str:
+    """The id of the conversion it becomes. Identity and order are checked again (409 naming the conversion)."""
+    attempt = _acceptable(connection, tenant, attempt_id)
+    work = _work(connection, tenant, attempt, affiliate_id, now_ms)
+    hold(connection, (lock_number(key) for key in _contends_for(work, attempt_id)))
+    attempt = _acceptable(connection, tenant, attempt_id)  # again: another may have accepted it meanwhile
+    own, order = review.customer_and_order(
+        connection, tenant.merchant_id, work.mailbox_key, work.email_key, work.order_key
+    )
+    work.history = History(own, order, Counted(None, None))
+    repeats = stored(work.program.repeat_purchases)
+    displaced = check_identity(
+        work.report.conversion_type, work.report.order_id, repeats, own, order, work.verified, work.now_ms
+    )
+    if isinstance(displaced, Refusal):
+        raise Refused(displaced)
+    hold(connection, (lock_number(past.affiliate_id) for past in displaced))
+
+    commission = commission_for(
+        work.program, work.affiliate, work.report.conversion_type, work.screened.revenue_minor
+    )
+    work.outcome = Accepted(
+        "pending", commission, displaced, "accepted by the merchant from a refused attempt"
+    )
+    work.conversion_id = make_id("conv", now_ms, entropy(10))
+    rows = postings.new_rows()
+    writing.accept(rows, work, now_ms, entropy, attempt)
+    writing.write_rows(connection, rows, [work], now_ms, entropy)
+    review.mark_accepted(connection, tenant.merchant_id, attempt_id, work.conversion_id, now_ms)
+    return work.conversion_id
+
+
+def _acceptable(connection: Connection, tenant: Tenant, attempt_id: str) -> dict[str, Any]:
+    attempt = review.attempt(connection, tenant.merchant_id, attempt_id)
+    if attempt is None or attempt["mode"] != tenant.mode:
+        raise Refused(Refusal(Reason.NOT_FOUND))
+    if attempt["conversion_id"]:
+        message = f"This attempt was accepted already, as {attempt['conversion_id']}"
+        refusal = Refusal(Reason.NOT_ACCEPTABLE_ATTEMPT, message, conversion_id=attempt["conversion_id"])
+        raise Refused(refusal)
+    if attempt["code"] not in ACCEPTABLE:
+        message = f"An attempt refused as {attempt['code']} cannot be accepted; report it again, corrected"
+        raise Refused(Refusal(Reason.NOT_ACCEPTABLE_ATTEMPT, message))
+    return attempt
+
+
+def _work(
+    connection: Connection, tenant: Tenant, attempt: Mapping[str, Any], affiliate_id: str | None, now_ms: int
+) -> Work:
+    """The attempt as a work that has passed its screening, under the terms of its time."""
+    given, then = orjson.loads(attempt["input"]), orjson.loads(attempt["record"])
+    report = read_report(given, is_secret=True)
+    if isinstance(report, Refusal):
+        raise Refused(report)
+    place = (tenant.merchant_id, attempt["program_id"])
+    program = setup.programs_of(connection, [place])[place]
+    program = replace(program, commission=then.get("terms", {}).get("program", program.commission))
+    attribution = _attribution(connection, tenant, program, report, attempt, affiliate_id, now_ms)
+    email = emails.parse(report.email) if report.email else None
+    revenue_minor = to_minor(report.revenue, program.currency)[0] if report.revenue is not None else 0
+    address = addresses.parse(report.address) if report.address else None
+    kind = "secret" if attempt["verified"] else "publishable"
+    work = Work(
+        Claim(attempt["request_id"], "", bool(attempt["verified"]), given, report, address),
+        Credential(tenant.merchant_id, tenant.key_id, kind, tenant.mode),
+        program,
+        tenant.fingerprint_key,
+        screened=Screened(report, program, email, revenue_minor, attribution, None, report.warnings),
+    )
+    work.now_ms = attempt["at_ms"]
+    name(work)
+    return work
+
+
+def _attribution(
+    connection: Connection,
+    tenant: Tenant,
+    program: Program,
+    report: Report,
+    attempt: Mapping[str, Any],
+    affiliate_id: str | None,
+    now_ms: int,
+) -> Attribution:
+    """The affiliate the merchant names, else the one decided then, else the one whose code is live by now."""
+    wanted = affiliate_id or attempt["affiliate_id"]
+    if wanted is None:
+        return _by_code(connection, tenant, program, report, now_ms)
+    place = (tenant.merchant_id, wanted)
+    affiliate = setup.affiliates_by_id(connection, [place]).get(place)
+    if affiliate is None or affiliate.program_id != program.id:
+        raise Refused(Refusal(Reason.INVALID_AFFILIATE, fields=("affiliate_id",)))
+    then = orjson.loads(attempt["record"])
+    if wanted == attempt["affiliate_id"]:
+        affiliate = replace(affiliate, commission=then["terms"].get("affiliate"))
+    via = then.get("attribution", {}).get("via", "ref_code") if not affiliate_id else "ref_code"
+    candidate = {
+        "by": "merchant",
+        "code": affiliate.ref_code,
+        "affiliate_id": affiliate.id,
+        "state": "chosen",
+    }
+    candidates = (
+        tuple(then.get("attribution", {}).get("candidates", ())) if not affiliate_id else (candidate,)
+    )
+    return Attribution(affiliate, via, None, candidates)
+
+
+def _by_code(
+    connection: Connection, tenant: Tenant, program: Program, report: Report, now_ms: int
+) -> Attribution:
+    def place(code: str) -> tuple[str, str]:
+        return tenant.merchant_id, fingerprint(tenant.fingerprint_key, "code", program.id, fold_code(code))
+
+    by_ref: Affiliate | None = None
+    coupon, owner = None, None
+    if report.ref_code:
+        found = setup.affiliates_by_code(connection, [place(report.ref_code)])
+        by_ref = found.get(place(report.ref_code))
+    if report.coupon_code:
+        pairs = setup.coupons_by_code(connection, [place(report.coupon_code)])
+        coupon, owner = pairs.get(place(report.coupon_code), (None, None))
+    attribution = attribute(report, by_ref, coupon, owner, now_ms)
+    if isinstance(attribution, Refusal):
+        raise Refused(attribution)
+    return attribution
+
+
+def _contends_for(work: Work, attempt_id: str) -> list[str]:
+    keys = (work.affiliate.id, work.mailbox_key, work.order_key, attempt_id)
+    return [key for key in keys if key]

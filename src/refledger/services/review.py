@@ -1,0 +1,190 @@
+"""The merchant's own decisions on conversions, and the facts they report of them: refunds and disputes.
+
+Each function works in the transaction it is given, and holds what it decides about. The ledger follows by target: the
+entries are the difference between what should be held and what is posted.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from refledger.core.conversions import next_decision, shown_status
+from refledger.core.duplicates import check_identity
+from refledger.core.events import EventType
+from refledger.core.fingerprints import fingerprint, identity_key, lock_number
+from refledger.core.ids import make_id
+from refledger.core.ledger import target
+from refledger.core.programs import stored
+from refledger.core.refusals import Reason, Refusal, Refused
+from refledger.services import postings
+from refledger.services.credentials import Tenant
+from refledger.services.histories import FRAUDS, sighting_key
+from refledger.services.writing import has_identity
+from refledger.store import ledger, record, review, setup
+from refledger.store.engine import Connection, hold
+
+Entropy = Callable[[int], bytes]
+
+FRAUD = "fraud"  # the reason of a rejection that counts against the affiliate
+PLACEHOLDER = "@placeholder.invalid"
+
+
+def approve(
+    connection: Connection,
+    tenant: Tenant,
+    conversion_id: str,
+    reason: str | None,
+    now_ms: int,
+    entropy: Entropy,
+) -> None:
+    """From pending or pending_review; the commission becomes payable."""
+    conversion = _held(connection, tenant, conversion_id)
+    conversion |= {"decision": _next("approve", conversion), "decision_reason": reason}
+    _settle(connection, conversion, EventType.APPROVED, now_ms, entropy)
+
+
+def reject(
+    connection: Connection,
+    tenant: Tenant,
+    conversion_id: str,
+    reason: str | None,
+    now_ms: int,
+    entropy: Entropy,
+) -> None:
+    """From pending or pending_review; the identity is released, the commission taken back.
+
+    The reason `fraud` is remembered against the affiliate.
+    """
+    conversion = _held(connection, tenant, conversion_id)
+    conversion |= {"decision": _next("reject", conversion), "decision_reason": reason}
+    conversion |= {"identity_key": None, "order_key": None}
+    _settle(connection, conversion, EventType.REJECTED, now_ms, entropy)
+    if reason == FRAUD:
+        seen = {
+            "merchant_id": tenant.merchant_id,
+            "key": _frauds_key(tenant, conversion),
+            "at_ms": now_ms,
+            "subject_id": conversion_id,
+            "customer_key": conversion_id,
+        }
+        record.insert_sightings(connection, [seen])
+
+
+def reopen(
+    connection: Connection,
+    tenant: Tenant,
+    conversion_id: str,
+    reason: str | None,
+    now_ms: int,
+    entropy: Entropy,
+) -> None:
+    """A rejected conversion returns to what it was, unless its identity has been taken meanwhile (409)."""
+    conversion = _held(connection, tenant, conversion_id)
+    conversion |= {"decision": _next("reopen", conversion), "decision_reason": reason}
+    _take_identity(connection, tenant, conversion, now_ms)
+    _settle(connection, conversion, EventType.REOPENED, now_ms, entropy)
+    review.forget_sighting(connection, tenant.merchant_id, _frauds_key(tenant, conversion), conversion_id)
+
+
+def refund(connection: Connection, tenant: Tenant, conversion_id: str, now_ms: int, entropy: Entropy) -> None:
+    """The customer has everything back: nothing is due. Recorded in every state; saying it again changes nothing."""
+    conversion = _held(connection, tenant, conversion_id)
+    if conversion["refunded"]:
+        return
+    conversion |= {"refunded": True, "refunded_minor": conversion["revenue_minor"]}
+    _settle(connection, conversion, EventType.REFUNDED, now_ms, entropy)
+
+
+def chargeback(
+    connection: Connection, tenant: Tenant, conversion_id: str, now_ms: int, entropy: Entropy
+) -> None:
+    """The customer disputes the payment: what is due waits in reserve. Saying it again changes nothing."""
+    conversion = _held(connection, tenant, conversion_id)
+    if conversion["dispute"]:
+        return
+    conversion["dispute"] = "open"
+    _settle(connection, conversion, EventType.CHARGEBACK, now_ms, entropy)
+
+
+def balance(connection: Connection, tenant: Tenant, affiliate_id: str) -> dict[str, int]:
+    """Account → minor units, of every account of the affiliate."""
+    found = ledger.balance(connection, tenant.merchant_id, affiliate_id, tenant.mode)
+    if found is None:
+        raise Refused(Refusal(Reason.NOT_FOUND))
+    return found
+
+
+def _held(connection: Connection, tenant: Tenant, conversion_id: str) -> dict[str, Any]:
+    """The conversion's row, read again once its keys are held."""
+    conversion = _find(connection, tenant, conversion_id)
+    keys = (conversion["affiliate_id"], conversion["mailbox_key"], _order_key(tenant, conversion))
+    hold(connection, (lock_number(key) for key in keys if key))
+    return _find(connection, tenant, conversion_id)
+
+
+def _find(connection: Connection, tenant: Tenant, conversion_id: str) -> dict[str, Any]:
+    found = ledger.conversions_of(connection, [(tenant.merchant_id, conversion_id)]).get(conversion_id)
+    if found is None or found["mode"] != tenant.mode:
+        raise Refused(Refusal(Reason.NOT_FOUND))
+    return found
+
+
+def _next(step: str, conversion: Mapping[str, Any]) -> str:
+    decision = next_decision(step, conversion["decision"], conversion["initial"])
+    if isinstance(decision, Refusal):
+        raise Refused(decision)
+    return decision
+
+
+def _take_identity(connection: Connection, tenant: Tenant, conversion: dict[str, Any], now_ms: int) -> None:
+    program_id, mode, kind = conversion["program_id"], conversion["mode"], conversion["type"]
+    order_key = _order_key(tenant, conversion)
+    own, order = review.customer_and_order(
+        connection, tenant.merchant_id, conversion["mailbox_key"], conversion["email_key"], order_key
+    )
+    own = tuple(past for past in own if past.id != conversion["id"])
+    program = setup.programs_of(connection, [(tenant.merchant_id, program_id)])[
+        tenant.merchant_id, program_id
+    ]
+    repeats = stored(program.repeat_purchases)
+    taken = check_identity(kind, conversion["order_id"], repeats, own, order, verified=False, now_ms=now_ms)
+    if isinstance(taken, Refusal):
+        raise Refused(taken)
+    conversion["order_key"] = order_key
+    if not conversion["email"].endswith(PLACEHOLDER) and not has_identity(own, kind):
+        key = identity_key(tenant.fingerprint_key, program_id, mode, conversion["email"], kind)
+        conversion["identity_key"] = key
+
+
+def _order_key(tenant: Tenant, conversion: Mapping[str, Any]) -> str | None:
+    if not conversion["order_id"] or conversion["type"] != "purchase":
+        return None
+    scope = (conversion["program_id"], conversion["mode"])
+    return fingerprint(tenant.fingerprint_key, "order", *scope, conversion["order_id"])
+
+
+def _frauds_key(tenant: Tenant, conversion: Mapping[str, Any]) -> str:
+    affiliate_id = conversion["affiliate_id"]
+    return sighting_key(
+        tenant.fingerprint_key, FRAUDS, conversion["program_id"], conversion["mode"], affiliate_id
+    )
+
+
+def _settle(
+    connection: Connection, conversion: dict[str, Any], kind: EventType, now_ms: int, entropy: Entropy
+) -> None:
+    """Writes the changed conversion, the entries that follow from it, and the event that causes them."""
+    facts = (bool(conversion["refunded"]), conversion["dispute"])
+    # A conversion's events are told apart by their times, whatever a clock does.
+    now_ms = max(now_ms, conversion["updated_ms"] + 1)
+    conversion |= {"status": shown_status(conversion["decision"], *facts), "updated_ms": now_ms}
+    review.change_conversion(connection, conversion)
+    posted = ledger.posted(connection, [(conversion["merchant_id"], conversion["id"])])[conversion["id"]]
+    wanted = target(conversion["decision"], conversion["commission_minor"], *facts)
+    event_id = make_id("evt", now_ms, entropy(10))
+    rows = postings.new_rows()
+    postings.post(rows, conversion, posted, wanted, event_id, kind, now_ms)
+    reason = {"reason": conversion["decision_reason"]} if conversion["decision_reason"] else {}
+    rows["events"].append(postings.event(conversion, event_id, kind, now_ms, **reason))
+    record.insert_entries(connection, rows["entries"])
+    record.move_standings(connection, postings.by_standing(rows["moves"]))
+    record.insert_events(connection, rows["events"])

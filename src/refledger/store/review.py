@@ -1,0 +1,90 @@
+"""Statements of the merchant's own decisions: one conversion or attempt at a time."""
+
+from typing import Any
+
+from sqlalchemy import bindparam, delete, select, update
+
+from refledger.core.duplicates import Past
+from refledger.store import history
+from refledger.store.engine import Connection, Query
+from refledger.store.schema import attempts, conversions, sightings
+
+_CHANGED = (
+    "decision",
+    "status",
+    "decision_reason",
+    "identity_key",
+    "order_key",
+    "refunded",
+    "refunded_minor",
+    "dispute",
+    "updated_ms",
+)
+_CHANGE = Query(
+    update(conversions)
+    .where(conversions.c.merchant_id == bindparam("of_merchant"), conversions.c.id == bindparam("of_id"))
+    .values({name: bindparam(name, type_=conversions.c[name].type) for name in _CHANGED})
+)
+_ATTEMPT = Query(
+    select(attempts).where(
+        attempts.c.merchant_id == bindparam("merchant_id"), attempts.c.id == bindparam("attempt_id")
+    )
+)
+_ACCEPTED = Query(
+    update(attempts)
+    .where(attempts.c.merchant_id == bindparam("of_merchant"), attempts.c.id == bindparam("of_id"))
+    .values(conversion_id=bindparam("conversion_id"), updated_ms=bindparam("updated_ms"))
+)
+_FORGET = Query(
+    delete(sightings).where(
+        sightings.c.merchant_id == bindparam("merchant_id"),
+        sightings.c.key == bindparam("sighting_key"),
+        sightings.c.subject_id == bindparam("subject_id"),
+    )
+)
+
+
+def change_conversion(connection: Connection, conversion: dict[str, Any]) -> None:
+    """Writes what a decision, a refund or a dispute changes of a conversion's row."""
+    _CHANGE.run(
+        connection,
+        of_merchant=conversion["merchant_id"],
+        of_id=conversion["id"],
+        **{name: conversion[name] for name in _CHANGED},
+    )
+
+
+def attempt(connection: Connection, merchant_id: str, attempt_id: str) -> dict[str, Any] | None:
+    """The attempt's whole row."""
+    rows = _ATTEMPT.rows(connection, merchant_id=merchant_id, attempt_id=attempt_id)
+    return dict(zip((column.name for column in attempts.columns), rows[0], strict=True)) if rows else None
+
+
+def mark_accepted(
+    connection: Connection, merchant_id: str, attempt_id: str, conversion_id: str, now_ms: int
+) -> None:
+    """The attempt has become that conversion."""
+    _ACCEPTED.run(
+        connection,
+        of_merchant=merchant_id,
+        of_id=attempt_id,
+        conversion_id=conversion_id,
+        updated_ms=now_ms,
+    )
+
+
+def forget_sighting(connection: Connection, merchant_id: str, key: str, subject_id: str) -> None:
+    """Takes back what one conversion left under a key."""
+    _FORGET.run(connection, merchant_id=merchant_id, sighting_key=key, subject_id=subject_id)
+
+
+def customer_and_order(
+    connection: Connection, merchant_id: str, mailbox_key: str, email_key: str, order_key: str | None
+) -> tuple[tuple[Past, ...], Past | None]:
+    """The conversions of the very same e-mail address, the oldest first, and the one that has the order id."""
+    customer = history.of_mailboxes(connection, [(merchant_id, mailbox_key)]).get(
+        (merchant_id, mailbox_key), []
+    )
+    orders = history.of_orders(connection, [(merchant_id, order_key)]) if order_key else {}
+    own = tuple(past for past in customer if past.email_key == email_key)
+    return own, orders.get((merchant_id, order_key))
