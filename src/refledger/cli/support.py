@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from refledger.settings import PREFIX, Settings, SettingsError, load
 from refledger.store.engine import Database, Unavailable
 
+ENGINES = ("sqlite", "postgresql")
+
 
 class Sentence(Exception):
     """Ends a command with this sentence."""
@@ -37,11 +39,14 @@ def opened(using: Settings, migrated: bool = True) -> Iterator[Database]:
 
 
 def connect(using: Settings) -> Database:
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
 
     try:
+        if make_url(using.database_url).get_backend_name() not in ENGINES:
+            raise ValueError
         return Database(using.database_url, using.database_wait_s)
-    except (ArgumentError, NoSuchModuleError, ValueError):
+    except (ArgumentError, ValueError):
         # The URL may hold a password: it is not repeated.
         raise Sentence(
             "REFLEDGER_DATABASE_URL is not a database URL, such as sqlite:///data/refledger.db"

@@ -1,0 +1,143 @@
+import json
+import re
+import stat
+
+import pytest
+
+NAMES = ["merchant_id", "publishable_key", "secret_key", "test_publishable_key", "test_secret_key"]
+
+
+def test_init_makes_a_merchant_and_four_keys_in_one_command(shell):
+    done = shell.run("init", "--name", "My shop", "--json")
+    made = json.loads(done.stdout)
+    assert done.returncode == 0 and list(made) == NAMES
+    assert all(re.fullmatch(r"[a-z_]+_[A-Za-z0-9]+", value) for value in made.values())
+
+
+def test_init_prints_what_can_be_copied_and_says_it_is_shown_once(shell):
+    done = shell.run("init", "--name", "My shop")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == NAMES
+    assert "cannot be shown again" in done.stderr
+
+
+def test_what_is_written_is_for_its_owner_alone(shell):
+    shell.run("demo")
+    files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (shell.folder / "data").iterdir()}
+    assert {"refledger.db", "secret.key", "demo.json"} <= files.keys()
+    assert {name: mode for name, mode in files.items() if mode & 0o077} == {}
+
+
+def test_keys_come_and_go(shell):
+    shell.run("init", "--name", "My shop")
+    made = shell.run("keys", "create", "--kind", "publishable", "--mode", "test", "--label", "till")
+    key_id, key = (line.split()[-1] for line in made.stdout.splitlines())
+    assert key.startswith("refv_test_")
+    listed = shell.run("keys", "list").stdout
+    line = next(line for line in listed.splitlines() if key_id in line)
+    assert "in force" in line and "till" in line and key not in listed and key[-4:] in line
+    assert shell.run("keys", "revoke", key_id).returncode == 0
+    assert "revoked" in next(line for line in shell.run("keys", "list").stdout.splitlines() if key_id in line)
+    again = shell.run("keys", "revoke", key_id)
+    assert (
+        again.returncode == 1
+        and again.stderr == f"refledger: there is no key {key_id} in force: see `refledger keys list`\n"
+    )
+
+
+def test_the_demo_merchant_is_the_same_each_time(shell):
+    first, second = shell.run("demo"), shell.run("demo")
+    assert first.returncode == 0 and first.stdout == second.stdout
+    calls = [line for line in first.stdout.splitlines() if line.startswith("curl ")]
+    assert len(calls) == 4 and "JOHN123" in calls[0] and "99.99" in calls[1] and "SAVE20" in calls[2]
+
+
+def test_a_demo_merchant_for_another_database_is_another(shell):
+    first = shell.run("demo").stdout
+    assert shell.run("demo", "--database", "sqlite:///other.db").stdout != first
+
+
+def test_the_demo_is_made_anew_where_its_file_was_lost(shell):
+    first = shell.run("demo").stdout
+    (shell.folder / "data" / "demo.json").unlink()
+    second = shell.run("demo")
+    assert second.returncode == 0 and second.stdout != first
+
+
+def test_migrate_says_what_it_did(shell):
+    assert re.fullmatch(r"migrated to revision \d{4}\n", shell.run("migrate").stdout)
+    assert re.fullmatch(r"already at revision \d{4}\n", shell.run("migrate").stdout)
+
+
+def test_export_holds_every_row_and_no_key(shell):
+    made = json.loads(shell.run("init", "--name", "My shop", "--json").stdout)
+    done = shell.run("export")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {line["table"] for line in lines} == {"merchants", "api_keys", "api_key_routes", "audit"}
+    assert {line["row"]["merchant_id"] for line in lines} == {made["merchant_id"]}
+    assert "key_hash" not in done.stdout and "fingerprint_key" not in done.stdout
+    assert "merchants: 1" in done.stderr
+
+
+def test_export_to_a_file_is_private_and_whole(shell):
+    shell.run("demo")
+    done = shell.run("export", "--output", "out.ndjson")
+    assert done.stdout == "" and done.returncode == 0
+    path = shell.folder / "out.ndjson"
+    assert path.read_text() == shell.run("export").stdout
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and not path.with_name("out.ndjson.part").exists()
+
+
+def test_doctor_finds_a_fresh_demo_well(shell):
+    shell.run("demo")
+    done = shell.run("doctor")
+    assert done.returncode == 0
+    assert {line.split()[0] for line in done.stdout.splitlines()} <= {"ok", "warn"}
+
+
+def test_doctor_ends_with_status_1_where_something_fails(shell):
+    done = shell.run("doctor")  # nothing was migrated yet
+    assert done.returncode == 1 and "run `refledger migrate`" in done.stdout
+    assert not (shell.folder / "data" / "secret.key").exists()
+
+
+def test_verify_ledger_is_silent_on_a_ledger_that_balances(shell):
+    shell.run("demo")
+    done = shell.run("verify-ledger")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "words"),
+    [
+        (["migrate", "--database", "nonsense"], {}, "is not a database URL"),
+        (["migrate", "--database", "oracle://u:hunter2@h/d"], {}, "is not a database URL"),
+        (["migrate", "--database", "sqlite:////dev/null/x.db"], {}, "/dev/null"),
+        (
+            ["migrate", "--database", "postgresql://u:hunter2@127.0.0.1:1/d"],
+            {},
+            "the database cannot be used",
+        ),
+        (["serve", "--port", "0", "--database", "sqlite:////dev/null/x.db"], {}, "/dev/null"),
+        (["serve", "--port", "0"], {"REFLEDGER_DATA_DIR": "/dev/null/data"}, "/dev/null"),
+        (["serve", "--host", "192.0.2.1", "--port", "0"], {}, "cannot listen on 192.0.2.1:0"),
+        (["init", "--name", "x"], {"REFLEDGER_SECRET": "hunter2"}, "REFLEDGER_SECRET: "),
+        (["migrate"], {"REFLEDGER_PORT": "many"}, "REFLEDGER_PORT: "),
+        (["keys", "list"], {}, "there is no merchant yet"),
+        (["keys", "list", "--merchant", "mer_x"], {}, "there is no merchant mer_x"),
+    ],
+)
+def test_what_goes_wrong_outside_is_one_sentence(shell, arguments, environment, words):
+    done = shell.run(*arguments, **environment)
+    assert done.returncode == 1 and done.stdout == ""
+    assert words in done.stderr and done.stderr.count("\n") == 1 and done.stderr.startswith("refledger: ")
+    assert "hunter2" not in done.stderr
+
+
+def test_a_database_of_a_newer_version_is_refused(shell):
+    import sqlite3
+
+    shell.run("migrate")
+    with sqlite3.connect(shell.folder / "data" / "refledger.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    done = shell.run("init", "--name", "x")
+    assert done.returncode == 1 and "install the newer version" in done.stderr

@@ -1,0 +1,209 @@
+"""Each complaint of the doctor, beside the state in which it must be silent."""
+
+import os
+
+import pytest
+
+from refledger.core.refusals import Reason
+from refledger.services import demo
+from refledger.services.doctor import DAY_MS, SUGGESTIONS, examine
+from refledger.settings import Settings
+from refledger.store.engine import Database, Insert
+from refledger.store.schema import attempts, clicks, conversions, door_counts
+
+SECRET_TEXT = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def installation(database, clock, tmp_path):
+    """Settings, and the demo merchant set up under them."""
+    settings = Settings(data_dir=tmp_path, _env_file=None)
+    return settings, demo.ensure_demo(database, settings.secret_bytes(), tmp_path, clock.now_ms)
+
+
+def row(table, **values):
+    blank = {
+        column.name: None if column.nullable else "" if column.type.python_type is str else 0
+        for column in table.columns
+    }
+    return blank | values
+
+
+def add(database, table, *rows):
+    with database.write() as connection:
+        Insert(table).run(connection, rows)
+
+
+def conversion(made, clock, number=1, **values):
+    return row(
+        conversions,
+        merchant_id=made["merchant_id"],
+        id=f"conv_{number:04}",
+        program_id=made["program_id"],
+        mode="live",
+        decision="pending",
+        accepted_no=number,
+        at_ms=clock.now_ms,
+        **values,
+    )
+
+
+def attempt(made, clock, number=1, **values):
+    blank = {
+        "mode": "live",
+        "at_ms": clock.now_ms,
+        "merchant_id": made["merchant_id"],
+        "id": f"att_{number:04}",
+    }
+    return row(attempts, **(blank | values))
+
+
+def findings(settings, database, clock, subject=None):
+    found = list(examine(settings, database, clock.now_ms))
+    return [finding for finding in found if subject is None or finding.subject.startswith(subject)]
+
+
+def test_a_sound_installation_has_no_failure(installation, database, clock):
+    settings, _ = installation
+    levels = {finding.level for finding in findings(settings, database, clock)}
+    assert levels == {"ok", "warn"}  # the warning: nothing was reported yet
+
+
+def test_an_empty_database_says_what_to_run(tmp_path, clock):
+    database = Database(f"sqlite:///{tmp_path / 'empty.db'}")
+    settings = Settings(data_dir=tmp_path)
+    found = findings(settings, database, clock)
+    assert [finding.level for finding in found][-2:] == ["fail", "warn"]
+    assert "refledger migrate" in found[-2].words
+    database.close()
+
+
+def test_a_database_that_cannot_be_written_is_a_failure(installation, database, clock):
+    settings, _ = installation
+    blocker = Database(database.url.render_as_string(), 0.1)
+    blocked = Database(database.url.render_as_string(), 0.1)
+    with blocker.write():
+        found = findings(settings, blocked, clock, "database")
+    assert [finding.level for finding in found] == ["fail"] and "cannot serve" in found[0].words
+    blocker.close(), blocked.close()
+
+
+def test_less_than_full_durability_is_a_failure(installation, database, clock):
+    settings, _ = installation
+    assert [each.level for each in findings(settings, database, clock, "durability")] == ["ok"]
+    raw = database.writer.raw_connection()
+    raw.driver_connection.execute("PRAGMA synchronous = NORMAL")
+    raw.close()
+    assert [each.level for each in findings(settings, database, clock, "durability")] == ["fail"]
+
+
+def test_a_clock_behind_the_last_conversion_is_a_failure(installation, database, clock):
+    settings, _ = installation
+    with database.write() as connection:
+        connection.exec_driver_sql(f"UPDATE standings SET last_accepted_ms = {clock.now_ms}")
+    assert findings(settings, database, clock, "clock")[0].level == "ok"
+    clock.advance_s(-60)
+    assert findings(settings, database, clock, "clock")[0].level == "fail"
+
+
+def test_a_clock_that_was_never_set_is_a_failure(installation, database, clock):
+    clock.now_ms = 0
+    assert "set its clock" in findings(installation[0], database, clock, "clock")[0].words
+
+
+def test_a_secret_that_others_can_read_is_named(installation, database, clock):
+    settings, _ = installation
+    settings.secret_path.chmod(0o644)
+    assert "chmod 600" in findings(settings, database, clock, "secret")[0].words
+
+
+def test_a_secret_that_is_gone_or_newer_than_the_keys_is_named(installation, database, clock):
+    settings, _ = installation
+    begun_s = clock.now_ms / 1000
+    os.utime(settings.secret_path, (begun_s, begun_s))
+    assert findings(settings, database, clock, "secret")[0].level == "ok"
+    os.utime(settings.secret_path, (begun_s + 3600, begun_s + 3600))
+    assert "newer than the first key" in findings(settings, database, clock, "secret")[0].words
+    settings.secret_path.unlink()
+    assert findings(settings, database, clock, "secret")[0].level == "fail"
+    assert not settings.secret_path.exists()  # looking does not make one
+    given = Settings(data_dir=settings.data_dir, secret=SECRET_TEXT)
+    assert findings(given, database, clock, "secret")[0].level == "ok"
+
+
+@pytest.mark.parametrize(
+    ("address", "named"),
+    [
+        ("10.1.2.3", True),
+        ("127.0.0.1", True),
+        ("100.64.0.1", True),
+        ("203.0.113.42", False),
+        ("8.8.8.8", False),
+    ],
+)
+def test_customers_with_private_addresses_point_to_the_proxy(installation, database, clock, address, named):
+    settings, made = installation
+    add(database, conversions, conversion(made, clock, address=address))
+    found = findings(settings, database, clock, "customer addresses")
+    assert [finding.level for finding in found] == (["warn"] if named else [])
+
+
+def test_what_was_refused_comes_with_what_to_do(installation, database, clock):
+    settings, made = installation
+    add(database, attempts, attempt(made, clock, code="invalid_program"))
+    (found,) = findings(settings, database, clock, "refusals")
+    assert found.level == "warn" and SUGGESTIONS["invalid_program"] in found.words
+    clock.advance_s(DAY_MS / 1000)
+    assert findings(settings, database, clock, "refusals")[0].level == "ok"
+
+
+@pytest.mark.parametrize(("verified", "words"), [(0, "secret key"), (1, "raise the affiliate's")])
+def test_limits_filled_by_unverified_reports_call_for_secret_keys(
+    installation, database, clock, verified, words
+):
+    settings, made = installation
+    add(database, attempts, attempt(made, clock, code="rate_limited", verified=verified))
+    assert words in findings(settings, database, clock, "refusals")[0].words
+
+
+def test_answers_at_the_door_are_told(installation, database, clock):
+    settings, _ = installation
+    hour_ms = clock.now_ms - clock.now_ms % 3_600_000
+    add(database, door_counts, {"hour_ms": hour_ms, "code": "invalid_key", "answers": 7})
+    (found,) = findings(settings, database, clock, "at the door")
+    assert found.words.startswith("7 requests") and "keys list" in found.words
+
+
+def test_last_click_and_conversion_of_each_program(installation, database, clock):
+    settings, made = installation
+    assert (
+        "last click never, last conversion never" in findings(settings, database, clock, "program")[0].words
+    )
+    ids = {
+        "merchant_id": made["merchant_id"],
+        "id": "clk_1",
+        "program_id": made["program_id"],
+        "mode": "test",
+    }
+    add(database, clicks, row(clicks, at_ms=clock.now_ms, **ids))
+    words = [finding.words for finding in findings(settings, database, clock, "program")]
+    assert words[1].startswith("test: last click 2026-") and len(words) == 2
+
+
+def test_mostly_unsigned_reports_are_a_warning(installation, database, clock):
+    settings, made = installation
+    add(database, conversions, conversion(made, clock, 1, verified=0))
+    assert findings(settings, database, clock, "merchant")[-1].level == "warn"
+    add(database, conversions, conversion(made, clock, 2, verified=1))
+    assert findings(settings, database, clock, "merchant")[-1].level == "ok"
+
+
+def test_a_check_that_breaks_is_a_finding(installation, database, clock):
+    with database.write() as connection:
+        connection.exec_driver_sql("DROP TABLE door_counts")
+    (found,) = findings(installation[0], database, clock, "at the door")
+    assert found.level == "fail" and "the check itself broke" in found.words
+
+
+def test_suggestions_are_for_reasons_that_exist():
+    assert SUGGESTIONS.keys() <= {reason.value for reason in Reason}

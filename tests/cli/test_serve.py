@@ -1,0 +1,113 @@
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import httpx
+
+
+@contextmanager
+def serving(shell, *arguments, **environment):
+    """(process, address, everything printed until the last sample); stopped at the end."""
+    process = shell.start("serve", "--port", "0", *arguments, **environment)
+    watchdog = threading.Timer(60, process.kill)
+    watchdog.start()
+    try:
+        first = process.stdout.readline()
+        assert first.startswith("refledger serves on "), first + process.stderr.read()
+        yield process, first.split()[-1]
+    finally:
+        watchdog.cancel()
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+
+
+def printed_until_calls_end(process):
+    """The demo's ids, keys and calls; the call with the secret key is the last."""
+    lines = []
+    while not (lines and "Authorization: Bearer" in lines[-1]):
+        lines.append(process.stdout.readline().rstrip())
+    return lines
+
+
+def test_the_printed_samples_succeed_when_pasted_in_order(shell):
+    with serving(shell, "--demo") as (process, address):
+        lines = printed_until_calls_end(process)
+        calls = [line for line in lines if line.startswith("curl ")]
+        answers = [
+            json.loads(subprocess.run(shlex.split(call), capture_output=True, text=True, check=True).stdout)
+            for call in calls
+        ]
+    assert all(f"{address}/v1/" in call for call in calls)
+    assert [answer["success"] for answer in answers[:3]] == [True, True, True]
+    assert [answer["status"] for answer in answers[:3]] == ["pending"] * 3
+    assert [answer["commission"] for answer in answers[:3]] == [0, 9.99, 8.0]
+    assert {one["id"] for one in answers[3]["data"]} == {answer["conversion_id"] for answer in answers[:3]}
+
+
+def test_a_second_start_shows_the_same_keys_within_two_seconds(shell):
+    with serving(shell, "--demo") as (process, address):
+        first = [line.replace(address, "") for line in printed_until_calls_end(process)]
+    begun = time.monotonic()
+    with serving(shell, "--demo") as (process, address):
+        took_s = time.monotonic() - begun
+        second = [line.replace(address, "") for line in printed_until_calls_end(process)]
+    assert first == second
+    assert took_s < 2
+
+
+def test_init_works_while_the_service_runs(shell):
+    with serving(shell) as (_, address):
+        made = json.loads(shell.run("init", "--name", "Late", "--json").stdout)
+        body = {
+            "publishable_key": made["publishable_key"],
+            "program_id": "prog_none",
+            "conversion_type": "signup",
+        }
+        answer = httpx.post(
+            f"{address}/v1/track-conversion", json=body | {"ref_code": "A", "customer_email": "a@example.com"}
+        )
+    assert answer.status_code == 404  # the key is known, the program is not
+
+
+def test_an_option_wins_over_the_environment(shell):
+    with serving(shell, "--host", "127.0.0.1", REFLEDGER_HOST="192.0.2.1") as (_, address):
+        assert address.startswith("http://127.0.0.1:")
+
+
+def test_a_port_in_use_is_one_sentence(shell):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = shell.run("serve", "--port", taken.getsockname()[1])
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "the port is in use" in done.stderr
+
+
+def test_it_stops_cleanly_when_told(shell):
+    with serving(shell) as (process, address):
+        assert httpx.get(f"{address}/healthz").status_code == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+    with serving(shell) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) in (0, -signal.SIGTERM)
+
+
+def test_concurrent_first_starts_share_one_secret(shell):
+    code = (
+        "from pathlib import Path; from refledger.settings import read_or_make_secret; "
+        "print(read_or_make_secret(Path('s/secret.key')))"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=shell.folder, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert len({process.communicate()[0] for process in running}) == 1
+    assert os.listdir(shell.folder / "s") == ["secret.key"]
