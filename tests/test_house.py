@@ -19,10 +19,11 @@ ROOMS = {
     "core": {"core"},
     "store": {"store", "core"},
     "services": {"services", "store", "core", "settings"},
-    "web": {"web", "services", "store", "core", "settings"},
-    "cli": {"cli", "services", "store", "core", "settings"},
+    "web": {"web", "services", "store", "core", "settings", "logs"},
+    "cli": {"cli", "services", "store", "core", "settings", "logs"},
     "settings": {"settings"},
-    "app": {"web", "services", "store", "core", "settings", "app"},
+    "logs": {"logs"},
+    "app": {"web", "services", "store", "core", "settings", "logs", "app"},
 }
 # Pure: they compute, they neither wait nor ask.
 CORE_LIBRARIES = {"orjson", "email_validator", "disposable_email_domains", "ua_parser"}

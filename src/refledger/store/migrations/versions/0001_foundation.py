@@ -432,7 +432,7 @@ def _guard(table: str) -> None:
         return
     op.execute(
         "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION '% may only be added to', TG_TABLE_NAME; END $$"
+        "$$ BEGIN RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' may only be added to'; END $$"
     )
     op.execute(
         f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} "
