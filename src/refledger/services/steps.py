@@ -1,0 +1,98 @@
+"""A merchant's steps on conversions and attempts, noted in the audit with who took them and why; one or many."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from refledger.core.refusals import Refusal, Refused
+from refledger.services import acceptance, review
+from refledger.services.credentials import Tenant
+from refledger.services.notes import Entropy, note
+from refledger.services.reports import get_conversion
+from refledger.store.engine import Connection
+from refledger.store.savepoints import part
+
+# What the step is called in the audit.
+ACTIONS = {
+    "approve": "conversion.approved",
+    "reject": "conversion.rejected",
+    "reopen": "conversion.reopened",
+    "refund": "conversion.refunded",
+    "chargeback": "conversion.chargeback",
+}
+_DECISIONS = {"approve": review.approve, "reject": review.reject, "reopen": review.reopen}
+_FACTS = {"refund": review.refund, "chargeback": review.chargeback}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Of one step among many. `refusal` None: it was taken."""
+
+    id: str
+    refusal: Refusal | None = None
+
+
+def take(
+    connection: Connection,
+    tenant: Tenant,
+    step: str,
+    conversion_id: str,
+    reason: str | None,
+    now_ms: int,
+    entropy: Entropy,
+) -> dict:
+    """The conversion's row as it is then. A fact that was recorded before changes nothing and leaves no note."""
+    before = get_conversion(connection, tenant, conversion_id)
+    if step in _DECISIONS:
+        _DECISIONS[step](connection, tenant, conversion_id, reason, now_ms, entropy)
+    else:
+        _FACTS[step](connection, tenant, conversion_id, now_ms, entropy)
+    after = get_conversion(connection, tenant, conversion_id)
+    told = ("status", "decision", "refunded", "dispute")
+    changes = {name: [before[name], after[name]] for name in told if before[name] != after[name]}
+    if changes:
+        changes |= {"reason": [None, reason]} if reason else {}
+        note(connection, tenant, ACTIONS[step], conversion_id, changes, now_ms, entropy)
+    return after
+
+
+def take_each(
+    connection: Connection,
+    tenant: Tenant,
+    step: str,
+    ids: Sequence[str],
+    reason: str | None,
+    now_ms: int,
+    entropy: Entropy,
+) -> list[Result]:
+    """In the order given. What is refused leaves no trace; an unexpected fault undoes everything."""
+    results = []
+    for each in ids:
+        try:
+            with part(connection):
+                take(connection, tenant, step, each, reason, now_ms, entropy)
+            results.append(Result(each))
+        except Refused as refused:
+            results.append(Result(each, refused.refusal))
+    return results
+
+
+def accept_attempt(
+    connection: Connection,
+    tenant: Tenant,
+    attempt_id: str,
+    affiliate_id: str | None,
+    now_ms: int,
+    entropy: Entropy,
+) -> dict:
+    """The row of the conversion that the attempt becomes."""
+    conversion_id = acceptance.accept_attempt(connection, tenant, attempt_id, affiliate_id, now_ms, entropy)
+    note(
+        connection,
+        tenant,
+        "attempt.accepted",
+        attempt_id,
+        {"conversion_id": [None, conversion_id]},
+        now_ms,
+        entropy,
+    )
+    return get_conversion(connection, tenant, conversion_id)

@@ -1,0 +1,243 @@
+"""The door of the management API: who calls, what they sent, and the answer that is given and perhaps kept.
+
+FastAPI routes, checks types and documents; before it come the key and the body, after it the one shape of errors.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from refledger.core.ids import make_id
+from refledger.core.refusals import Reason, Refusal, Refused
+from refledger.services import replies
+from refledger.services.credentials import Tenant, secret_key_tenant
+from refledger.store.engine import Connection, Database, Unavailable
+from refledger.web.errors import error_body, error_response
+from refledger.web.plumbing import REQUEST_ID, read_body, request_id_of
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_DEPTH = 20
+_MOST_ERRORS = 100
+_ID = re.compile(r"[A-Za-z]{1,16}_[A-Za-z0-9]{1,64}\Z")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every call needs and nothing in a request can change."""
+
+    database: Database
+    secret: bytes
+    clock: Callable[[], int]
+    entropy: Callable[[int], bytes]
+    body_timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a merchant: on whose behalf, when, and how it is repeated."""
+
+    house: House
+    tenant: Tenant
+    request_id: str
+    now_ms: int
+    repeatable: replies.Repeatable | None
+
+    def read(self, work: Callable[[Connection], dict[str, Any]]) -> Response:
+        """Answers what `work` finds in one consistent snapshot."""
+        with self.house.database.read() as connection:
+            return json_response(work(connection))
+
+    def write(self, work: Callable[[Connection], dict[str, Any]], status: int = 200) -> Response:
+        """Answers what `work` did in one transaction; under an `Idempotency-Key`, what its first call did."""
+        answer = replies.settle(
+            self.house.database,
+            self.tenant,
+            self.repeatable,
+            self.now_ms,
+            lambda connection: replies.Answer(status, orjson.dumps(work(connection))),
+            lambda refusal: self._refused(refusal),
+        )
+        response = Response(answer.body, answer.status, media_type="application/json")
+        if answer.replayed:
+            response.headers["Idempotent-Replayed"] = "true"
+        return response
+
+    def _refused(self, refusal: Refusal) -> replies.Answer:
+        status, body = error_body(refusal, self.request_id, is_secret=True)
+        if refusal.retry_after_s:
+            raise Refused(refusal)
+        return replies.Answer(status, body)
+
+
+def json_response(content: dict[str, Any], status: int = 200) -> Response:
+    return Response(orjson.dumps(content), status, media_type="application/json")
+
+
+def current_call(request: Request) -> Call:
+    return request.scope["refledger.call"]
+
+
+Caller = Annotated[Call, Depends(current_call)]
+
+
+def router() -> APIRouter:
+    """A router whose calls come through this door."""
+    return APIRouter(prefix="/v1", route_class=_Route)
+
+
+class _Route(APIRoute):
+    """Key, then path, then body, then FastAPI's own checks; every expected no in the house's shape."""
+
+    def get_route_handler(self):
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            try:
+                return await handle(await _admit(request))
+            except Refused as refused:
+                refusal = refused.refusal
+            except RequestValidationError as error:
+                refusal = _field_errors(error)
+            except HTTPException as error:
+                refusal = Refusal(Reason.INVALID_REQUEST, str(error.detail))
+            except Unavailable:
+                refusal = Refusal(Reason.UNAVAILABLE)
+            response = error_response(refusal, request_id(request), is_secret=True)
+            if refusal.detail.get("close"):
+                response.headers["Connection"] = "close"
+            if refusal.reason is Reason.SECRET_KEY_REQUIRED:
+                response.headers["WWW-Authenticate"] = "Bearer"
+            return response
+
+        return handler
+
+
+def request_id(request: Request) -> str:
+    """As given by the plumbing around the application, or a new one."""
+    if not request_id_of(request.scope):
+        house: House = request.app.state.api_house
+        request.scope[REQUEST_ID] = make_id("req", house.clock(), house.entropy(10))
+    return request_id_of(request.scope)
+
+
+async def _admit(request: Request) -> Request:
+    """The request as FastAPI is to see it, with its `Call` in the scope. Raises `Refused`."""
+    house: House = request.app.state.api_house
+    tenant = await run_in_threadpool(
+        secret_key_tenant, house.database, house.secret, request.headers.get("authorization")
+    )
+    if not all(_ID.match(value) for value in request.path_params.values()):
+        raise Refused(Refusal(Reason.NOT_FOUND))
+    body = await _body(request, house.body_timeout_s)
+    repeatable = None
+    key = request.headers.get(replies.HEADER)
+    if key is not None and request.method == "POST":
+        repeatable = replies.repeatable(tenant, f"{request.method} {request.url.path}", key, body)
+    call = Call(house, tenant, request_id(request), house.clock(), repeatable)
+    # JSON is JSON under any content type, here as at the tracking doors.
+    headers = [pair for pair in request.scope["headers"] if pair[0] != b"content-type"]
+    scope = {
+        **request.scope,
+        "headers": [*headers, (b"content-type", b"application/json")],
+        "refledger.call": call,
+    }
+    admitted = Request(scope, request.receive)
+    admitted._body = body
+    if body:
+        admitted._json = read_json(body)
+    return admitted
+
+
+async def _body(request: Request, timeout_s: float) -> bytes:
+    body = await read_body(request.receive, MAX_BODY_BYTES, timeout_s=timeout_s)
+    if isinstance(body, Refusal):
+        raise Refused(body)
+    return body
+
+
+# ── JSON, exactly ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_json(body: bytes) -> Any:
+    """The JSON in a body, with nothing in it that no field may hold. Raises `Refused` in words."""
+    try:
+        given = json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
+        _check(given, 1)
+    except UnicodeDecodeError:
+        raise Refused(Refusal(Reason.INVALID_BODY, "The body is not UTF-8 text")) from None
+    except RecursionError:
+        raise Refused(Refusal(Reason.INVALID_BODY, "The body is nested too deeply")) from None
+    except ValueError as why:
+        raise Refused(Refusal(Reason.INVALID_BODY, f"The body is not usable JSON: {why}")) from None
+    return given
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("it names a key twice")
+    return found
+
+
+def _no_constant(text: str):
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _check(value: Any, depth: int) -> None:
+    if isinstance(value, str):
+        if fault := fault_in_text(value):
+            raise ValueError(f"a string {fault}")
+    elif isinstance(value, (dict, list)):
+        if depth > MAX_DEPTH:
+            raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
+        for each in (*value, *value.values()) if isinstance(value, dict) else value:
+            _check(each, depth + 1)
+
+
+def fault_in_text(text: str) -> str | None:
+    """What no text may hold and not every database stores."""
+    if "\0" in text:
+        return "has a NUL character"
+    return "has a lone surrogate" if _SURROGATE.search(text) else None
+
+
+# ── errors ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _field_errors(error: RequestValidationError) -> Refusal:
+    """Every field that pydantic refuses, by its path; messages without pydantic's prefix."""
+    errors: dict[str, list[str]] = {}
+    for each in error.errors()[:_MOST_ERRORS]:
+        path = ".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0])
+        errors.setdefault(path, []).append(_words(each))
+    message = "; ".join(f"{path}: {', '.join(why)}" for path, why in errors.items())
+    return Refusal(Reason.INVALID_REQUEST, message[:2000], tuple(errors), detail={"errors": errors})
+
+
+def _words(error: dict[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "is no field of this call"
+    if error["type"] == "missing":
+        return "is required"
+    return error["msg"].removeprefix("Value error, ")
+
+
+async def answer_http_exception(request: Request, error: HTTPException) -> Response:
+    """What the router itself refuses, in the house's shape: no such path, or not this method."""
+    reason = {404: Reason.NOT_FOUND, 405: Reason.METHOD_NOT_ALLOWED}.get(
+        error.status_code, Reason.INVALID_REQUEST
+    )
+    response = error_response(Refusal(reason), request_id(request), is_secret=True)
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value
+    return response

@@ -1,0 +1,293 @@
+"""What the management API answers, for the OpenAPI document; `render` makes it, and tests hold the two together."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from refledger.core.refusals import Reason
+from refledger.web.api import fields
+from refledger.web.api.inputs import AFFILIATE_STATUSES, CONVERSION_STATUSES, PROGRAM_STATUSES
+
+
+class Shown(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Object(Shown):
+    id: str
+    created_at: datetime
+    mode: fields.Mode
+
+
+class Money(Shown):
+    amount_minor: int = Field(description="In the currency's minor unit.", examples=[999])
+    amount: str = Field(description="In major units, with all decimals.", examples=["9.99"])
+    currency: str = Field(examples=["USD"])
+
+
+class Error(Shown):
+    """Every error. `code` is stable; `error` and `message` are words."""
+
+    error: str
+    message: str | None = None
+    code: Literal[tuple(reason.value for reason in Reason)]
+    fields: list[str] | None = Field(None, description="The fields that are wrong.")
+    errors: dict[str, list[str]] | None = Field(None, description="What is wrong with each field.")
+    retry_after: int | None = Field(None, description="Seconds to wait.")
+    conversion_id: str | None = None
+    reason: dict[str, Any] | None = None
+    request_id: str
+
+
+class Terms(Shown):
+    type: Literal["percentage", "fixed"]
+    value: str
+
+
+class ProgramCommission(Shown):
+    purchase: Terms
+    signup: Terms
+
+
+class AffiliateCommission(Shown):
+    purchase: Terms | None = None
+    signup: Terms | None = None
+
+
+class ProgramLimits(Shown):
+    hourly: int
+    daily: int
+
+
+class AffiliateLimits(Shown):
+    hourly: int | None
+    daily: int | None
+
+
+class Program(Object):
+    object: Literal["program"]
+    name: str
+    slug: str
+    currency: str
+    site_url: str | None
+    allowed_hosts: list[str]
+    allowed_origins: list[str]
+    window_days: int
+    commission: ProgramCommission
+    repeat_purchases: fields.RepeatPurchases
+    limits: ProgramLimits
+    attribution: Literal["last", "first"]
+    max_revenue: str
+    status: PROGRAM_STATUSES
+    policy: dict[str, Any] | None = Field(description="Overrides of the default policy.")
+    policy_version: int = Field(description="0: none of its own.")
+
+
+class Affiliate(Object):
+    object: Literal["affiliate"]
+    program_id: str
+    email: str
+    name: str
+    ref_code: str
+    status: AFFILIATE_STATUSES
+    limits: AffiliateLimits | None = Field(description="Null: the program's.")
+    commission: AffiliateCommission | None = Field(description="Own terms; null: the program's.")
+    known_addresses: list[str]
+    policy: dict[str, Any] | None
+    policy_version: int
+
+
+class Policy(Object):
+    object: Literal["policy"]
+    program_id: str
+    base: str = Field(description="The default that the overrides are laid over.")
+    version: int = Field(description="0: the default alone.")
+    overrides: dict[str, Any]
+    document: dict[str, Any] = Field(description="What judges: the default with the overrides.")
+
+
+class Coupon(Object):
+    object: Literal["coupon"]
+    program_id: str
+    affiliate_id: str
+    code: str
+    starts_at: datetime | None
+    ends_at: datetime | None
+    active: bool
+
+
+class ListEntry(Object):
+    object: Literal["list_entry"]
+    action: Literal["allow", "block"]
+    kind: Literal["mailbox", "domain", "address_range", "affiliate"]
+    value: str
+    program_id: str | None
+    note: str
+    expires_at: datetime | None
+
+
+class Removed(Shown):
+    id: str
+    object: Literal["list_entry"]
+    deleted: Literal[True]
+
+
+class Customer(Shown):
+    email: str
+    customer_id: str | None
+
+
+class Conversion(Object):
+    object: Literal["conversion"]
+    updated_at: datetime
+    status: CONVERSION_STATUSES
+    decision: Literal["pending", "pending_review", "approved", "rejected"]
+    decision_reason: str | None
+    verified: bool
+    type: Literal["signup", "purchase"]
+    program_id: str
+    affiliate_id: str
+    via: Literal["ref_code", "coupon", "first"]
+    ref_code: str | None
+    coupon_id: str | None
+    customer: Customer
+    order_id: str | None
+    revenue: Money
+    commission: Money
+    refunded: Money
+    dispute: Literal["open", "won", "lost"] | None
+    score: int
+    click_id: str | None
+    metadata: dict[str, Any] | None
+    attempt_id: str | None
+
+
+class Entry(Object):
+    object: Literal["entry"]
+    cause: str = Field(description="The event that caused it.")
+    kind: str
+    from_: str = Field(alias="from", description="The account the amount leaves.")
+    to: str = Field(description="The account it reaches.")
+    amount: Money
+
+
+class Event(Object):
+    object: Literal["event"]
+    type: str
+    subject_id: str
+    data: dict[str, Any]
+
+
+class WholeConversion(Conversion):
+    decision_record: dict[str, Any] = Field(description="Everything the decision used, signal by signal.")
+    explanation: list[str] = Field(description="The decision in sentences.")
+    entries: list[Entry]
+    events: list[Event]
+
+
+class Attempt(Object):
+    object: Literal["attempt"]
+    updated_at: datetime
+    status: Literal["open", "accepted"]
+    code: str = Field(description="Why it was refused.")
+    verified: bool
+    program_id: str | None
+    affiliate_id: str | None
+    conversion_id: str | None = Field(description="What it was accepted as.")
+    input: dict[str, Any] = Field(description="The fields of the report.")
+    request_id: str
+
+
+class WholeAttempt(Attempt):
+    decision_record: dict[str, Any]
+    explanation: list[str]
+
+
+class BulkError(Shown):
+    error: str
+    message: str | None = None
+    code: str
+
+
+class BulkResult(Shown):
+    id: str
+    ok: bool
+    status: CONVERSION_STATUSES | None
+    error: BulkError | None
+
+
+class Bulk(Shown):
+    object: Literal["bulk"]
+    succeeded: int
+    failed: int
+    data: list[BulkResult]
+
+
+class Click(Object):
+    object: Literal["click"]
+    program_id: str
+    affiliate_id: str
+    source: str
+    address: str | None
+    agent: str | None
+    url: str | None
+    referrer: str | None
+    sub_id: str | None
+    dest: str | None
+    automated: bool
+    why: str | None = Field(description="Why it counts as automated.")
+
+
+class Audit(Object):
+    object: Literal["audit"]
+    actor: str = Field(description="The id of the API key, or `cli`.")
+    action: str
+    subject_id: str
+    changes: dict[str, Any] = Field(description="Field → [old, new].")
+
+
+class Balance(Object):
+    object: Literal["balance"]
+    affiliate_id: str
+    program_id: str
+    currency: str
+    accounts: dict[str, Money]
+
+
+class _Page(Shown):
+    has_more: bool
+    next_cursor: str | None
+
+
+class Programs(_Page):
+    data: list[Program]
+
+
+class Affiliates(_Page):
+    data: list[Affiliate]
+
+
+class Coupons(_Page):
+    data: list[Coupon]
+
+
+class ListEntries(_Page):
+    data: list[ListEntry]
+
+
+class Conversions(_Page):
+    data: list[Conversion]
+
+
+class Attempts(_Page):
+    data: list[Attempt]
+    not_kept: int = Field(description="Attempts beyond the hourly ceiling, counted but not kept one by one.")
+
+
+class Clicks(_Page):
+    data: list[Click]
+
+
+class Audits(_Page):
+    data: list[Audit]
