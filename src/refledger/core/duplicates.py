@@ -48,13 +48,15 @@ def check_identity(
     """
     holders = [past for past in own if past.stands and past.type == conversion_type]
     if conversion_type == "purchase" and order_id:
-        if order is not None and order.stands:
-            holders = [order]
-        elif _repeats(repeat_purchases, holders, now_ms):
+        same_order = [order] if order is not None and order.stands else []
+        # Both are asked: whoever squats on an order number must not open a second paid sale to its customer.
+        holders = [past for past in holders if past not in same_order]
+        if _repeats(repeat_purchases, holders, now_ms):
             # A sale reported without its order id may be this one: only a verified report may settle that.
             holders = [
                 past for past in holders if verified and past.order_id is None and past.yields_to_verified
             ]
+        holders = same_order + holders
     firm = [past for past in holders if not (verified and past.yields_to_verified)]
     if firm:
         return Refusal(Reason.DUPLICATE, conversion_id=firm[0].id)

@@ -75,9 +75,7 @@ class Reader:
     def label(self, name: str) -> str | None:
         """A merchant's own id: text, or a whole number, which many shops use."""
         value = self.given.get(name)
-        if isinstance(value, Decimal) and value == value.to_integral_value() and abs(value) < 10**30:
-            return str(int(value))
-        return self.text(name)
+        return str(int(value)) if _is_whole(value) else self.text(name)
 
     def lenient(self, name: str, most: int = _MAX_TEXT) -> str | None:
         """A text that is dropped with a warning where it is not usable."""
@@ -186,6 +184,11 @@ def _revenue(reader: Reader) -> Decimal | None:
     return None
 
 
+def _is_whole(value: Any) -> bool:
+    """A whole number of at most 30 digits; its size is asked first, for 1e9999999 overflows all arithmetic."""
+    return isinstance(value, Decimal) and value.adjusted() < 30 and value == value.to_integral_value()
+
+
 def _agent(reader: Reader) -> str | None:
     value = reader.given.get("customer_user_agent")
     if isinstance(value, str) and len(value) > _MAX_AGENT:
@@ -195,10 +198,8 @@ def _agent(reader: Reader) -> str | None:
 
 
 def _customer_id(reader: Reader) -> str | None:
-    value = reader.given.get("customer_id")
-    if isinstance(value, Decimal):
-        return reader.label("customer_id")
-    return reader.lenient("customer_id")
+    whole = _is_whole(reader.given.get("customer_id"))
+    return reader.label("customer_id") if whole else reader.lenient("customer_id")
 
 
 def _metadata(reader: Reader) -> dict[str, Any] | None:
