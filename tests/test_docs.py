@@ -78,7 +78,7 @@ def test_no_setting_is_documented_that_is_gone():
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), commands(), ids=lambda value: value if isinstance(value, str) else ""
+    ("name", "options"), list(commands()), ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_every_command_is_documented(name, options):
     text = page("command-line")
