@@ -170,3 +170,20 @@ def test_a_mailbox_is_its_own_mailbox(local, domain):
     email = emails.parse(f"{local}@{domain}")
     if email:
         assert emails.parse(email.mailbox).mailbox == email.mailbox
+
+
+_local = st.text("abcXYZ019.+-_!#'é \"@", min_size=1, max_size=70)
+_host = st.text("abcXYZ09.-é", min_size=1, max_size=40).map(lambda name: name + ".com")
+
+
+@given(local=_local, domain=_host)
+@example("a" * 64, "b.com")
+@example("a" * 65, "b.com")
+@example("a" * 64, ("b" * 60 + ".") * 3 + "com")
+@example("a" * 64, ("b" * 61 + ".") * 3 + "com")
+@example("a..b", "c.com")
+@example("a", "-b.com")
+@example("a", "xn--a.com")
+def test_the_short_way_judges_as_the_library_does(local, domain):
+    text = f"{local}@{domain}"
+    assert emails._validated(text) == emails._by_library(text)

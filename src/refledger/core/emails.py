@@ -64,6 +64,10 @@ _BLOCKED = blocklist | SUPPLEMENT
 # yahoo.fr, hotmail.co.uk, live.com.mx …: one provider under many countries' domains.
 _FAMILY = re.compile(r"(yahoo|hotmail|outlook|live|gmx|yandex|aol|msn|tiscali|terra)\.(?:com?\.)?[a-z]{2,3}")
 
+# RFC 5321's unquoted local part in ASCII, and a domain of which only the letters are looked at here.
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_DOT_ATOM = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@([A-Za-z0-9.-]+)\Z")
+
 
 def parse(text: str) -> Email | None:
     """The address, taken apart; None when its syntax is wrong. No look-up is made."""
@@ -73,12 +77,10 @@ def parse(text: str) -> Email | None:
 
 @lru_cache(maxsize=16_384)
 def _parse(trimmed: str) -> Email | None:
-    try:
-        # test_environment admits the .test names that trials use; special-use names stay refused.
-        valid = validate_email(trimmed, check_deliverability=False, test_environment=True)
-    except (EmailNotValidError, ValueError):
+    parts = _validated(trimmed)
+    if parts is None:
         return None
-    whole, domain = valid.local_part.lower(), (valid.ascii_domain or valid.domain).lower()
+    whole, domain = parts
     local, plus, tag = whole.partition("+")
     if not local:  # "+1@": nothing before the plus, so it is a name and no tag
         local, plus, tag = whole, "", ""
@@ -90,6 +92,32 @@ def _parse(trimmed: str) -> Email | None:
         mailbox=_mailbox(local, domain),
         generic=is_generic(domain),
     )
+
+
+def _validated(trimmed: str) -> tuple[str, str] | None:
+    """Local part and ASCII domain, lower-cased. The library judges every domain once and every unusual local part;
+    a plain dot-atom needs no second look, and nearly all addresses are that (28 µs against 2).
+    """
+    plain = _DOT_ATOM.match(trimmed)
+    if plain is None or len(trimmed) > 254 or len(plain[1]) > 64:
+        return _by_library(trimmed)
+    domain = _domain(plain[2])
+    return domain and (plain[1].lower(), domain)
+
+
+@lru_cache(maxsize=16_384)
+def _domain(text: str) -> str | None:
+    parts = _by_library(f"a@{text}")
+    return parts and parts[1]
+
+
+def _by_library(text: str) -> tuple[str, str] | None:
+    try:
+        # test_environment admits the .test names that trials use; special-use names stay refused.
+        valid = validate_email(text, check_deliverability=False, test_environment=True)
+    except (EmailNotValidError, ValueError):
+        return None
+    return valid.local_part.lower(), (valid.ascii_domain or valid.domain).lower()
 
 
 def _mailbox(local: str, domain: str) -> str:
