@@ -1,0 +1,193 @@
+"""A table of millions: built straight through sqlite3 from rows that the service wrote, and measured like an empty one.
+
+The keys are as in life: ids and times rise, fingerprints are random, affiliates alternate. Each affiliate's standing
+adds up, so the n-th conversion counted back is really there to be looked up.
+"""
+
+import os
+import random
+import shutil
+import sqlite3
+import time
+from array import array
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bench import bare, measures, servers
+from bench import installation as installations
+from bench.installation import Installation
+from bench.requests import email
+from refledger.core.ids import make_id
+from refledger.core.programs import DAY_MS
+from refledger.store.schema import metadata
+
+_PATTERNS = 2_000  # recorded conversions that the millions are made from
+_SPAN_MS, _UNTIL_MS = 400 * DAY_MS, 2 * DAY_MS  # they happened from 402 to 2 days ago
+_CHUNK = 20_000
+_BYTES_EACH = 5_000  # measured: 4.2 kB per conversion, all tables and indexes; and some room
+_FIRST = 500_000_000  # customers' numbers, apart from those of the load
+
+Say = Callable[[str], None]
+
+
+def run(
+    folder: Path, rows: int, clients: int, rounds: int, timed_s: float, say: Say
+) -> tuple[measures.Points, int]:
+    """The points `("empty", clients)` and `("full", clients)`, and how many conversions the full table held."""
+    free = shutil.disk_usage(folder).free
+    say(f"needs about {rows * _BYTES_EACH / 1e9:.0f} GB in {folder.parent}; {free / 1e9:.0f} GB are free")
+    if free < rows * _BYTES_EACH * 1.1:
+        raise SystemExit("too little room: name fewer with --rows, or another place with --folder")
+    template = installations.make(folder / "template")
+    recorded = bare.record(template.copy(folder / "recorded"), _PATTERNS)
+    full = template.copy(folder / "full")
+    fill(full, recorded, rows, say)
+    points = measures.Points(timed_s)
+    for turn in range(1, rounds + 1):
+        say(f"round {turn} of {rounds} …")
+        empty = template.copy(folder / "empty")
+        with servers.service(empty) as at_empty, servers.service(full) as at_full:
+            pair = [("empty", at_empty), ("full", at_full)]
+            # Who comes first alternates, for the first leaves the disk something to do.
+            for name, server in pair if turn % 2 else reversed(pair):
+                points.http((name, clients), server, template, "conversions", clients)
+    return points, rows
+
+
+def fill(installation: Installation, recorded: list[bare.Recorded], rows: int, say: Say) -> None:
+    raw = sqlite3.connect(installation.path, isolation_level=None)
+    # Nothing reads it meanwhile and a crash only means to begin again, so it need not be durable yet.
+    for pragma in (
+        "journal_mode = OFF",
+        "synchronous = OFF",
+        "cache_size = -4000000",
+        "locking_mode = EXCLUSIVE",
+    ):
+        raw.execute(f"PRAGMA {pragma}")
+    later = _drop_indexes(raw)
+    maker = _Maker(installation, recorded, rows)
+    started = time.monotonic()
+    for done in range(0, rows, _CHUNK):
+        made = maker.chunk(done, min(_CHUNK, rows - done))
+        raw.execute("BEGIN")
+        for table, given in made.items():
+            marks = ", ".join("?" * len(metadata.tables[table].columns))
+            raw.executemany(f"INSERT INTO {table} VALUES ({marks})", given)
+        raw.execute("COMMIT")
+        if done % (25 * _CHUNK) == 0 and done:
+            left_s = (time.monotonic() - started) / done * (rows - done)
+            say(f"  {done:>12,} of {rows:,} conversions, about {left_s / 60:.0f} more minutes")
+    for number, statement in enumerate(later, 1):
+        say(f"  index {number} of {len(later)} …")
+        raw.execute(statement)
+    raw.execute("BEGIN")
+    raw.executemany(
+        "UPDATE standings SET accepted_count = ?, verified_count = ?, last_accepted_ms = ?, pending_minor = ?, "
+        "expense_minor = ? WHERE affiliate_id = ? AND mode = 'live'",
+        maker.standings(),
+    )
+    raw.execute("COMMIT")
+    raw.execute("PRAGMA locking_mode = NORMAL")
+    raw.execute("PRAGMA journal_mode = WAL")
+    raw.close()
+    # What is still in the system's buffers would be written while we measure.
+    handle = os.open(installation.path, os.O_RDWR)
+    os.fsync(handle)
+    os.close(handle)
+    say(
+        f"  {rows:,} conversions, {installation.path.stat().st_size / 1e9:.1f} GB, {time.monotonic() - started:.0f} s"
+    )
+
+
+def _drop_indexes(raw: sqlite3.Connection) -> list[str]:
+    """Drops what can be made again, faster, at the end; answers how."""
+    found = raw.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name IN "
+        f"({', '.join('?' * len(bare._TABLES))})",
+        list(bare._TABLES),
+    ).fetchall()
+    for name, _ in found:
+        raw.execute(f'DROP INDEX "{name}"')
+    return [sql for _, sql in found]
+
+
+class _Maker:
+    """Rows like the recorded ones, with ids, keys and times of their own."""
+
+    def __init__(self, installation: Installation, recorded: list[bare.Recorded], rows: int):
+        self._affiliates = installation.affiliate_ids
+        self._chance = random.Random(rows)
+        self._from_ms = time.time_ns() // 1_000_000 - _UNTIL_MS - _SPAN_MS
+        self._step_ms = _SPAN_MS / rows
+        self._patterns = [
+            {table: [self._as_dict(table, row) for row in given] for table, given in each.rows.items()}
+            for each in recorded
+        ]
+        count = len(self._affiliates)
+        self._accepted, self._verified = array("q", bytes(8 * count)), array("q", bytes(8 * count))
+        self._earned, self._last_ms = array("q", bytes(8 * count)), array("q", bytes(8 * count))
+
+    @staticmethod
+    def _as_dict(table: str, row: tuple) -> dict:
+        return dict(zip(metadata.tables[table].columns.keys(), row, strict=True))
+
+    def chunk(self, first: int, count: int) -> dict[str, list[tuple]]:
+        made: dict[str, list[tuple]] = {table: [] for table in bare._TABLES}
+        for number in range(first, first + count):
+            self._conversion(number, made)
+        return made
+
+    def standings(self) -> Iterator[tuple]:
+        for n, affiliate_id in enumerate(self._affiliates):
+            yield (
+                self._accepted[n], self._verified[n], self._last_ms[n], self._earned[n], -self._earned[n],
+                affiliate_id,
+            )  # fmt: skip
+
+    def _conversion(self, number: int, made: dict[str, list[tuple]]) -> None:
+        pattern = self._patterns[number % len(self._patterns)]
+        at_ms = self._from_ms + int(number * self._step_ms)
+        conversion_id, event_id = (
+            make_id("conv", at_ms, self._bytes(10)),
+            make_id("evt", at_ms, self._bytes(10)),
+        )
+        place = self._chance.randrange(len(self._affiliates))
+        affiliate_id = self._affiliates[place]
+        row = pattern["conversions"][0]
+        mailbox_key = self._key()
+        self._accepted[place] += 1
+        self._verified[place] += row["verified"]
+        self._last_ms[place] = at_ms
+        self._earned[place] += row["commission_minor"]
+        numbers = {
+            "accepted_no": self._accepted[place],
+            "verified_no": self._verified[place] if row["verified"] else None,
+        }
+        keys = {"email_key": self._key(), "mailbox_key": mailbox_key, "identity_key": self._key()}
+        own = {"id": conversion_id, "email": email(_FIRST + number), "at_ms": at_ms, "updated_ms": at_ms}
+        whose = {"affiliate_id": affiliate_id}
+        made["conversions"].append(tuple((row | own | keys | numbers | whose).values()))
+        made["decisions"] += _with(pattern, "decisions", {"conversion_id": conversion_id})
+        ids = {"conversion_id": conversion_id, "cause": event_id, "at_ms": at_ms} | whose
+        made["entries"] += _with(pattern, "entries", ids)
+        made["events"] += _with(
+            pattern, "events", {"id": event_id, "subject_id": conversion_id, "at_ms": at_ms}
+        )
+        for row in pattern["sightings"]:
+            own = {
+                "key": self._key(),
+                "at_ms": at_ms,
+                "subject_id": conversion_id,
+                "customer_key": mailbox_key,
+            }
+            made["sightings"].append(tuple((row | own).values()))
+
+    def _bytes(self, count: int) -> bytes:
+        return self._chance.randbytes(count)
+
+    def _key(self) -> str:
+        return self._chance.randbytes(16).hex()
+
+
+def _with(pattern: dict, table: str, own: dict) -> list[tuple]:
+    return [tuple((row | own).values()) for row in pattern.get(table, ())]

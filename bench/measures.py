@@ -1,0 +1,116 @@
+"""One run: every point measured in turn, round after round, so that what disturbs the machine disturbs all alike."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from bench import bare, load, servers
+from bench import installation as installations
+from bench.installation import Installation
+
+CLIENTS = (1, 16, 64, 256)
+CLICK_CLIENTS = 64
+PER_COMMIT = (1, 100)
+RECORDED = 30_000
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Point:
+    """What one place measured, a value per round."""
+
+    rates: list[float] = field(default_factory=list)
+    p50_ms: list[float] = field(default_factory=list)
+    p99_ms: list[float] = field(default_factory=list)
+    groups: list[float] = field(default_factory=list)  # conversions per commit
+    client_cpu: list[float] = field(default_factory=list)  # share of one processor
+
+    @property
+    def rate(self) -> float:
+        return statistics.median(self.rates)
+
+    @property
+    def group(self) -> float | None:
+        return statistics.median(self.groups) if self.groups else None
+
+    def ratio(self, other: "Point") -> float:
+        """The median of the rounds' ratios."""
+        return statistics.median(a / b for a, b in zip(self.rates, other.rates, strict=True))
+
+
+class Points:
+    """All points by name, as in `("service", 64)`, and the numbers that make customers unique."""
+
+    def __init__(self, timed_s: float):
+        self.timed_s = timed_s
+        self.by_name: dict[tuple, Point] = defaultdict(Point)
+        self._blocks = count(1)
+
+    def __getitem__(self, name: tuple) -> Point:
+        return self.by_name[name]
+
+    def http(
+        self, name: tuple, server: servers.Server, installation: Installation, kind: str, clients: int
+    ) -> None:
+        """Measures once. Any answer but the wanted one spoils the run: a refusal is cheaper than a conversion."""
+        ours = name[0] != "hello" and kind == "conversions"
+        before = server.groups()
+        found = load.measure(
+            server.port,
+            installation,
+            kind,
+            clients,
+            first=next(self._blocks) * 1_000_000,
+            timed_s=self.timed_s,
+            repeat=not ours,
+        )
+        after = server.groups()
+        wanted = {"conversions": "200", "links": "302"}[kind]
+        if set(found["statuses"]) != {wanted}:
+            raise RuntimeError(f"{name}: expected {wanted} throughout, got {found['statuses']}")
+        point = self.by_name[name]
+        point.rates.append(found["rate"])
+        point.p50_ms.append(found["p50_ms"])
+        point.p99_ms.append(found["p99_ms"])
+        point.client_cpu.append(found["client_cpu"])
+        if ours and before and after and after[1] > before[1]:
+            point.groups.append((after[0] - before[0]) / (after[1] - before[1]))
+
+    def bare(self, folder: Path, template: Installation, recorded: list[bare.Recorded]) -> None:
+        for per_commit in PER_COMMIT:
+            copy = template.copy(folder / "bare")
+            self.by_name["bare", per_commit].rates.append(
+                bare.insert(copy.path, recorded, per_commit, self.timed_s)
+            )
+
+
+def run(folder: Path, rounds: int, timed_s: float, say: Say) -> Points:
+    template = installations.make(folder / "template")
+    say(f"recording what {RECORDED:,} conversions write …")
+    recorded = bare.record(template.copy(folder / "recorded"), RECORDED)
+    points = Points(timed_s)
+    for turn in range(1, rounds + 1):
+        say(f"round {turn} of {rounds} …")
+        _round(folder, template, recorded, points)
+    return points
+
+
+def _round(folder: Path, template: Installation, recorded: list[bare.Recorded], points: Points) -> None:
+    """Everything once, from empty tables."""
+    service, single = template.copy(folder / "service"), template.copy(folder / "single")
+    with (
+        servers.hello(template) as hello_server,
+        servers.service(service) as grouped_server,
+        servers.service(single, cap=1) as single_server,
+    ):
+        for clients in CLIENTS:
+            points.http(("hello", clients), hello_server, template, "conversions", clients)
+            points.http(("service", clients), grouped_server, template, "conversions", clients)
+            points.http(("single", clients), single_server, template, "conversions", clients)
+        points.bare(folder, template, recorded)
+        points.http(("hello", "link"), hello_server, template, "links", CLICK_CLIENTS)
+        points.http(("service", "link"), grouped_server, template, "links", CLICK_CLIENTS)

@@ -1,0 +1,81 @@
+"""The servers that are measured, each in a process of its own, ended by its id."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+from bench.installation import Installation
+
+ROOT = Path(__file__).parent.parent
+_START_S = 20.0
+_STOP_S = 20.0
+
+
+class Server:
+    """Runs from `with` to its end."""
+
+    def __init__(self, module: str, *arguments: str, environment: dict[str, str]):
+        self.port = _free_port()
+        self._command = [sys.executable, "-m", module, *arguments, "--port", str(self.port)]
+        self._environment = {**os.environ, "REFLEDGER_LOG_LEVEL": "warning", **environment}
+
+    def __enter__(self) -> "Server":
+        self._process = subprocess.Popen(
+            self._command,
+            cwd=ROOT,
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        deadline_s = time.monotonic() + _START_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return self
+            except OSError:
+                if self._process.poll() is not None or time.monotonic() > deadline_s:
+                    self._process.kill()
+                    why = self._process.communicate()[1].decode()[-2000:]
+                    raise RuntimeError(f"{' '.join(self._command)} does not serve: {why}") from None
+                time.sleep(0.05)
+
+    def __exit__(self, *details) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.communicate(timeout=_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+
+    def groups(self) -> tuple[float, float] | None:
+        """Conversions settled so far, and in how many groups; None where the server does not tell."""
+        try:
+            with urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+                lines = answer.read().decode().splitlines()
+        except OSError:
+            return None
+        found = dict(line.rsplit(" ", 1) for line in lines if line.startswith("refledger_group_size_"))
+        if "refledger_group_size_sum" not in found:
+            return None
+        return float(found["refledger_group_size_sum"]), float(found["refledger_group_size_count"])
+
+
+def service(installation: Installation, cap: int | None = None) -> Server:
+    """refledger as it is started by everybody; with a cap of 1 it commits each request by itself."""
+    environment = installation.environment | ({"REFLEDGER_GROUP_CAP": str(cap)} if cap else {})
+    return Server("refledger.cli", "serve", environment=environment)
+
+
+def hello(installation: Installation) -> Server:
+    return Server("bench.hello", environment=installation.environment)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
