@@ -2,38 +2,97 @@
 
 import asyncio
 import os
+import sys
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from refledger import __version__, logs
+from refledger.services.clicks import ClickBuffer, Clicks
 from refledger.services.desk import Desk
+from refledger.services.housekeeping import Housekeeping
+from refledger.services.readiness import checks
+from refledger.services.routes import Routes
 from refledger.services.tracking import Tracking
 from refledger.services.visitor import Trusted
 from refledger.settings import Settings, load
 from refledger.store.engine import Database, now_ms
-from refledger.web import tracking
+from refledger.web import api, clicks, health, metrics, tracking
+from refledger.web.plain import PlainFirst
+from refledger.web.plumbing import Plumbing, exception_handlers
+
+# The desk and the event loop share one interpreter: the default of 5 ms would let each hold the other up for as long.
+SWITCH_INTERVAL_S = 0.0005
 
 
-def create(settings: Settings | None = None, clock=now_ms) -> FastAPI:
+class Application(FastAPI):
+    """FastAPI behind the plain doors, all of it behind the plumbing (see `wrap`)."""
+
+    outermost = None
+
+    async def __call__(self, scope, receive, send) -> None:
+        await (self.outermost or super().__call__)(scope, receive, send)
+
+    def wrap(self, outermost) -> None:
+        self.outermost = outermost
+
+    @property
+    def inner(self):
+        return super().__call__
+
+
+def create(
+    settings: Settings | None = None, clock: Callable[[], int] = now_ms, entropy=os.urandom
+) -> Application:
     """The whole service, on a migrated database. `clock`: milliseconds since the epoch."""
     settings = settings or load()
+    logs.configure(settings.log_level, settings.log_format)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     database = Database(settings.database_url, settings.database_wait_s)
-    secret = settings.secret_bytes()
-    trusted = Trusted(settings.trusted_proxies)
-    desk = Desk(
-        Tracking(database, tracking.Words(), clock, os.urandom).settle,
-        settings.group_cap,
-        settings.max_waiting,
+    secret, trusted, observers = (
+        settings.secret_bytes(),
+        Trusted(settings.trusted_proxies),
+        metrics.observers(),
     )
+    access = logs.AccessLog(settings.log_level, settings.log_format)
+
+    settle = Tracking(database, tracking.Words(), clock, entropy).settle
+    desk = Desk(settle, settings.group_cap, settings.max_waiting, observers)
+    buffer = ClickBuffer(database, settings.click_flush_ms, settings.max_clicks_waiting, observers)
+    doors = clicks.Doors(
+        Routes(database, secret), Clicks(buffer, clock, entropy), trusted, settings.body_timeout_s
+    )
+    housekeeping = Housekeeping(database, clock)
+
+    def answered(code: str) -> None:
+        observers.answered(code)
+        housekeeping.count(code)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI):
         desk.open(asyncio.get_running_loop())
+        buffer.open()
+        housekeeping.open()
         yield
         await asyncio.to_thread(desk.close, settings.drain_s)
+        await asyncio.to_thread(buffer.drain, settings.drain_s)
+        await asyncio.to_thread(housekeeping.close)
+        access.flush()
         database.close()
 
-    app = FastAPI(title="refledger", lifespan=lifespan, docs_url=None, redoc_url=None)
-    track = tracking.TrackConversion(desk, secret, trusted, settings.body_timeout_s, lambda code: None)
-    app.router.routes[:0] = tracking.routes(track)
+    app = Application(
+        title="refledger",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        exception_handlers=exception_handlers,
+    )
+    track = tracking.TrackConversion(desk, secret, trusted, settings.body_timeout_s, answered)
+    plain = [*tracking.routes(track), *clicks.routes(doors)]
+    app.router.routes += plain + health.routes(checks(database, lambda: desk.alive, lambda: buffer.alive))
+    api.install(app, database=database, secret=secret, clock=clock, entropy=entropy)
+    app.wrap(Plumbing(PlainFirst(app.inner, plain), access, trusted, clock, entropy))
     return app

@@ -1,32 +1,25 @@
 """Which pages of other sites may read an answer: any, without credentials, or those a program lists."""
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from refledger.core.programs import stored
 
+Pairs = list[tuple[bytes, bytes]]
 
-def allow(response: Response, origin: str | None, allowed_origins: str = "[]") -> None:
+PREFLIGHT: Pairs = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"POST, OPTIONS"),
+    (b"access-control-allow-headers", b"Content-Type, Authorization, Idempotency-Key"),
+    (b"access-control-max-age", b"86400"),
+]
+
+
+def origin_headers(origin: bytes | None, allowed_origins: str = "[]") -> Pairs:
     """`allowed_origins`: the program's JSON list; empty means any. An origin it lacks may not read the answer."""
     if not origin:
-        return
+        return []
     listed = stored(allowed_origins)
     if not listed:
-        response.headers["Access-Control-Allow-Origin"] = "*"
-        return
-    response.headers["Vary"] = "Origin"
-    if origin in listed:
-        response.headers["Access-Control-Allow-Origin"] = origin
-
-
-async def preflight(request: Request) -> Response:
-    """What a browser asks before it sends another site's JSON here. The program is not known yet: any may ask."""
-    return Response(
-        status_code=204,
-        headers={
-            "Access-Control-Allow-Origin": "*",
-            "Access-Control-Allow-Methods": "POST, OPTIONS",
-            "Access-Control-Allow-Headers": "Content-Type, Authorization, Idempotency-Key",
-            "Access-Control-Max-Age": "86400",
-        },
-    )
+        return [(b"access-control-allow-origin", b"*")]
+    vary = (b"vary", b"Origin")
+    if origin.decode("latin-1").lower() in listed:
+        return [vary, (b"access-control-allow-origin", origin)]
+    return [vary]

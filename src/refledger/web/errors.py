@@ -71,6 +71,11 @@ def public_code(reason: Reason, is_secret: bool) -> str:
     return reason.value if is_secret or reason not in REJECTIONS else _PUBLIC_REJECTION
 
 
+def retry_after_s(refusal: Refusal) -> int | None:
+    """Whole seconds after which the call may succeed; None where waiting does not help."""
+    return refusal.retry_after_s or _RETRY_AFTER_S.get(refusal.reason)
+
+
 def error_body(refusal: Refusal, request_id: str, is_secret: bool = False) -> tuple[int, bytes]:
     """Status and body of a refusal."""
     reason = refusal.reason
@@ -79,9 +84,8 @@ def error_body(refusal: Refusal, request_id: str, is_secret: bool = False) -> tu
     message = refusal.message or words.message
     if message:
         body["message"] = message
-    retry_after_s = refusal.retry_after_s or _RETRY_AFTER_S.get(reason)
-    if retry_after_s:
-        body["retry_after"] = retry_after_s
+    if wait_s := retry_after_s(refusal):
+        body["retry_after"] = wait_s
     if refusal.fields:
         body["fields"] = list(refusal.fields)
     if "errors" in refusal.detail:

@@ -1,12 +1,13 @@
-"""The door of `POST /v1/track-conversion`: reads the request, hands the claim to the desk, sends its answer."""
+"""The door of `POST /v1/track-conversion`: reads the request, hands the claim to the desk, sends its answer.
 
-from collections.abc import Callable
+Plain ASGI, like the doors of clicks: nothing here needs more.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
 
 import orjson
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from refledger.core import addresses
@@ -16,9 +17,9 @@ from refledger.core.refusals import Reason, Refusal
 from refledger.services.claims import Answer, Claim
 from refledger.services.desk import Desk
 from refledger.services.visitor import Trusted, client_address
-from refledger.web.cors import allow, preflight
-from refledger.web.errors import error_body, error_response
-from refledger.web.plumbing import read_body, request_id_of
+from refledger.web.cors import PREFLIGHT, origin_headers
+from refledger.web.errors import error_body, retry_after_s
+from refledger.web.plumbing import Receive, Scope, Send, read_body, request_id_of
 
 MESSAGES = {
     "pending": "Conversion tracked successfully",
@@ -26,14 +27,16 @@ MESSAGES = {
 }
 _MAX_IDEMPOTENCY_KEY = 255
 
+Headers = Mapping[bytes, bytes]
+
 
 class Words:
     """The page's words for each outcome, as bytes of JSON."""
 
     def accepted(
-        self, conversion_id: str, commission: str, status: str, dry_run: bool, warnings: tuple
+        self, conversion_id: str, commission: str, status: str, dry_run: bool, warnings: tuple[str, ...]
     ) -> bytes:
-        # By hand, for the commission is a number with exactly the currency's decimals, and no float may touch it.
+        # By hand: the commission is a number with exactly the currency's decimals, and no float may touch it.
         more = ', "dry_run": true' if dry_run else ""
         if warnings:
             more += f', "warnings": {orjson.dumps(warnings).decode()}'
@@ -60,91 +63,101 @@ class TrackConversion:
         self._desk, self._secret, self._trusted = desk, secret, trusted
         self._body_timeout_s, self._answered = body_timeout_s, answered
 
-    async def post(self, request: Request) -> Response:
-        request_id = request_id_of(request.scope)
-        claim = await self._read(request, request_id)
-        if isinstance(claim, Refusal):
-            outcome = claim
-        else:
-            outcome = await self._desk.submit(claim)
-        response = self._respond(outcome, request_id, isinstance(claim, Claim) and claim.is_secret)
-        allow(response, request.headers.get("origin"), getattr(outcome, "allowed_origins", "[]"))
-        return response
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "OPTIONS":
+            # Which program is meant stands in the body to come: whether its pages may read is decided then.
+            await send({"type": "http.response.start", "status": 204, "headers": PREFLIGHT.copy()})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        headers = dict(scope["headers"])
+        body = await read_body(receive, timeout_s=self._body_timeout_s)
+        claim = body if isinstance(body, Refusal) else self._read(scope, headers, body)
+        outcome = claim if isinstance(claim, Refusal) else await self._desk.submit(claim)
+        if isinstance(outcome, Refusal):
+            outcome = self._refuse(
+                outcome, request_id_of(scope), isinstance(claim, Claim) and claim.is_secret
+            )
+        self._answered(outcome.code)
+        await send(
+            {"type": "http.response.start", "status": outcome.status, "headers": _headers(outcome, headers)}
+        )
+        await send({"type": "http.response.body", "body": outcome.body})
 
-    async def _read(self, request: Request, request_id: str) -> Claim | Refusal:
-        body = await read_body(request.receive, timeout_s=self._body_timeout_s)
-        if isinstance(body, Refusal):
-            return body
+    def _read(self, scope: Scope, headers: Headers, body: bytes) -> Claim | Refusal:
         given = read_object(body)
         if isinstance(given, Refusal):
             return given
-        key = _key_of(request.headers.get("authorization"), given)
+        key = _key_of(headers, given)
         shape = read_key(key) if key else None
         if shape is None:
             return Refusal(Reason.INVALID_KEY)
         is_secret = shape.kind == "secret"
-        idempotency_key = request.headers.get("idempotency-key")
-        report = read_report(given, is_secret)
+        report, address = read_report(given, is_secret), None
+        idempotency_key = headers.get(b"idempotency-key")
         if idempotency_key is not None and not _is_usable(idempotency_key):
             message = f"Idempotency-Key must have 1 to {_MAX_IDEMPOTENCY_KEY} printable ASCII characters"
-            report = Refusal(Reason.INVALID_FIELD, message, ("Idempotency-Key",))
-            idempotency_key = None
-        address = None
+            report, idempotency_key = Refusal(Reason.INVALID_FIELD, message, ("Idempotency-Key",)), None
         if isinstance(report, Report):
-            report, address = self._visitor(request, report, is_secret)
+            report, address = self._visitor(scope, headers, report, is_secret)
         return Claim(
-            request_id,
+            request_id_of(scope),
             hash_key(key, self._secret),
             is_secret,
             given,
             report,
             address,
-            idempotency_key,
+            idempotency_key.decode() if idempotency_key else None,
             blake2b(body, digest_size=16).hexdigest() if idempotency_key else "",
         )
 
     def _visitor(
-        self, request: Request, report: Report, is_secret: bool
+        self, scope: Scope, headers: Headers, report: Report, is_secret: bool
     ) -> tuple[Report, addresses.Address | None]:
         """The customer's address: reported, or the connection's where the customer's own browser reports."""
         address = addresses.parse(report.address) if report.address else None
         if report.address and address is None:
             report = replace(report, warnings=(*report.warnings, "customer_ip ignored: not an address"))
-        if not is_secret and request.headers.get("origin"):
+        if not is_secret and b"origin" in headers:
             if address is None:
-                own = client_address(request.scope, self._trusted)
+                own = client_address(scope, self._trusted)
                 address = addresses.parse(own) if own else None
-            if report.agent is None:
-                report = replace(report, agent=(request.headers.get("user-agent") or "")[:1024] or None)
+            agent = headers.get(b"user-agent", b"").decode("latin-1").replace("\0", "")[:1024].strip()
+            if report.agent is None and agent:
+                report = replace(report, agent=agent)
         return report, address
 
-    def _respond(self, outcome: Answer | Refusal, request_id: str, is_secret: bool) -> Response:
-        if isinstance(outcome, Refusal):
-            self._answered(outcome.reason.value)
-            return error_response(outcome, request_id, is_secret)
-        self._answered(outcome.code)
-        response = Response(outcome.body, outcome.status, media_type="application/json")
-        if outcome.retry_after_s:
-            response.headers["Retry-After"] = str(outcome.retry_after_s)
-        if outcome.replayed:
-            response.headers["Idempotent-Replayed"] = "true"
-        return response
+    def _refuse(self, refusal: Refusal, request_id: str, is_secret: bool) -> Answer:
+        """The answer to what never came to the desk, or what the desk could not settle."""
+        status, body = error_body(refusal, request_id, is_secret)
+        return Answer(status, body, refusal.reason.value, retry_after_s(refusal))
 
 
-def _key_of(authorization: str | None, given: dict) -> str | None:
+def _headers(answer: Answer, asked: Headers) -> list[tuple[bytes, bytes]]:
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(answer.body)).encode()),
+    ]
+    if answer.retry_after_s:
+        headers.append((b"retry-after", str(answer.retry_after_s).encode()))
+    if answer.replayed:
+        headers.append((b"idempotent-replayed", b"true"))
+    return headers + origin_headers(asked.get(b"origin"), answer.allowed_origins)
+
+
+def _key_of(headers: Headers, given: Mapping) -> str | None:
     """A key sent as Bearer comes before the one in the body."""
-    if authorization and authorization[:7].lower() == "bearer ":
+    authorization = headers.get(b"authorization", b"").decode("latin-1")
+    if authorization[:7].lower() == "bearer ":
         return authorization[7:].strip()
     key = given.get("publishable_key")
     return key.strip() if isinstance(key, str) else None
 
 
-def _is_usable(idempotency_key: str) -> bool:
-    return 0 < len(idempotency_key) <= _MAX_IDEMPOTENCY_KEY and all(" " <= c <= "~" for c in idempotency_key)
+def _is_usable(idempotency_key: bytes) -> bool:
+    return 0 < len(idempotency_key) <= _MAX_IDEMPOTENCY_KEY and all(
+        32 <= each < 127 for each in idempotency_key
+    )
 
 
 def routes(track: TrackConversion) -> list[Route]:
-    return [
-        Route("/v1/track-conversion", track.post, methods=["POST"]),
-        Route("/v1/track-conversion", preflight, methods=["OPTIONS"]),
-    ]
+    return [Route("/v1/track-conversion", track, methods=["POST", "OPTIONS"], name="track-conversion")]

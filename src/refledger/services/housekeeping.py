@@ -1,0 +1,88 @@
+"""What a running service does on the side: counts answers for the doctor, and forgets what is old enough."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+
+from refledger.core.programs import DAY_MS, HOUR_MS
+from refledger.core.refusals import Reason
+from refledger.store import housekeeping as store
+from refledger.store.engine import Database
+
+log = structlog.get_logger()
+
+COUNT_EVERY_S = 10.0
+FORGET_EVERY_ROUNDS = 360  # of counting: an hour
+
+# Kept for so long: reports without a code, remembered answers, sightings (the longest window any signal has).
+KEPT_MS = {"attempts": 30 * DAY_MS, "idempotency": 400 * DAY_MS, "sightings": 90 * DAY_MS}
+
+# Given before a merchant is known, so that no attempt tells of them.
+COUNTED = frozenset(
+    {Reason.INVALID_BODY, Reason.INVALID_KEY, Reason.BODY_TIMEOUT, Reason.OVERLOADED, Reason.UNAVAILABLE}
+)
+
+
+class Housekeeping:
+    """One thread; what it cannot do now it does the next time."""
+
+    def __init__(self, database: Database, clock: Callable[[], int]):
+        self._database, self._clock = database, clock
+        self._counts: Counter[str] = Counter()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
+
+    def open(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing.set()
+        if self._thread.ident is not None:
+            self._thread.join(5.0)
+
+    def count(self, code: str) -> None:
+        """Called on the event loop, for every answer to a report."""
+        if code in COUNTED:
+            self._counts[code] += 1
+
+    def _work(self) -> None:
+        rounds = 0
+        while not self._closing.wait(COUNT_EVERY_S):
+            rounds += 1
+            self._try(self._store_counts)
+            if rounds % FORGET_EVERY_ROUNDS == 0:
+                self._try(self.forget)
+        self._try(self._store_counts)
+
+    def _try(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            log.warning("housekeeping failed, will try again", work=work.__name__, why=repr(error))
+
+    def _store_counts(self) -> None:
+        counts, self._counts = self._counts, Counter()
+        if not counts:
+            return
+        now_ms = self._clock()
+        try:
+            with self._database.write() as connection:
+                store.count_answers(connection, now_ms - now_ms % HOUR_MS, counts)
+        except Exception:
+            self._counts.update(counts)
+            raise
+
+    def forget(self) -> None:
+        """Removes what is older than it is kept, merchant by merchant, a few rows at a time."""
+        with self._database.read() as connection:
+            merchant_ids = store.merchant_ids(connection)
+        for merchant_id in merchant_ids:
+            for kind, (find, drop) in store.KINDS.items():
+                until_ms = self._clock() - KEPT_MS[kind]
+                with self._database.read() as connection:
+                    old = find(connection, merchant_id, until_ms)
+                for batch in store.in_batches(old):
+                    with self._database.write() as connection:
+                        drop(connection, merchant_id, batch, until_ms)

@@ -1,0 +1,111 @@
+"""What is old enough to go: found by reading alone, removed a few rows at a time."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from sqlalchemy import bindparam, delete, func, select
+
+from refledger.store.engine import Connection, Insert, Query, item, rows_of
+from refledger.store.schema import attempts, door_counts, idempotency, merchants, sightings
+
+_MERCHANTS = select(merchants.c.merchant_id)
+_rows = rows_of("rows")
+
+_OLD_ATTEMPTS = Query(
+    select(attempts.c.merchant_id, attempts.c.id)
+    .where(
+        attempts.c.merchant_id == bindparam("merchant_id"),
+        attempts.c.code == "no_referral",
+        attempts.c.at_ms <= bindparam("until_ms"),
+    )
+    .limit(5000)
+)
+_DROP_ATTEMPTS = Query(
+    delete(attempts).where(
+        attempts.c.merchant_id == bindparam("merchant_id"),
+        attempts.c.id.in_(select(item(_rows, 1)).select_from(_rows)),
+    )
+)
+_OLD_REPLAYS = Query(
+    select(idempotency.c.merchant_id, idempotency.c.key)
+    .where(
+        idempotency.c.merchant_id == bindparam("merchant_id"), idempotency.c.at_ms <= bindparam("until_ms")
+    )
+    .limit(5000)
+)
+_DROP_REPLAYS = Query(
+    delete(idempotency).where(
+        idempotency.c.merchant_id == bindparam("merchant_id"),
+        idempotency.c.key.in_(select(item(_rows, 1)).select_from(_rows)),
+    )
+)
+_OLD_SIGHTINGS = Query(
+    select(sightings.c.merchant_id, sightings.c.key, func.max(sightings.c.at_ms))
+    .where(sightings.c.merchant_id == bindparam("merchant_id"), sightings.c.at_ms <= bindparam("until_ms"))
+    .group_by(sightings.c.merchant_id, sightings.c.key)
+    .limit(5000)
+)
+_DROP_SIGHTINGS = Query(
+    delete(sightings).where(
+        sightings.c.merchant_id == bindparam("merchant_id"),
+        sightings.c.at_ms <= bindparam("until_ms"),
+        sightings.c.key.in_(select(item(_rows, 1)).select_from(_rows)),
+    )
+)
+_COUNT = Insert(
+    door_counts,
+    "ON CONFLICT (hour_ms, code) DO UPDATE SET answers = door_counts.answers + excluded.answers",
+)
+
+
+def merchant_ids(connection: Connection) -> list[str]:
+    return [row[0] for row in connection.execute(_MERCHANTS)]
+
+
+def old_attempts(connection: Connection, merchant_id: str, until_ms: int) -> list[tuple]:
+    """Reports without any code, of that time or before."""
+    return _OLD_ATTEMPTS.rows(connection, merchant_id=merchant_id, until_ms=until_ms)
+
+
+def drop_attempts(connection: Connection, merchant_id: str, rows: list[tuple], until_ms: int) -> None:
+    _DROP_ATTEMPTS.run(connection, merchant_id=merchant_id, rows=rows)
+
+
+def old_replays(connection: Connection, merchant_id: str, until_ms: int) -> list[tuple]:
+    """Remembered answers of that time or before."""
+    return _OLD_REPLAYS.rows(connection, merchant_id=merchant_id, until_ms=until_ms)
+
+
+def drop_replays(connection: Connection, merchant_id: str, rows: list[tuple], until_ms: int) -> None:
+    _DROP_REPLAYS.run(connection, merchant_id=merchant_id, rows=rows)
+
+
+def old_sightings(connection: Connection, merchant_id: str, until_ms: int) -> list[tuple]:
+    """Keys that were sighted at that time or before."""
+    return _OLD_SIGHTINGS.rows(connection, merchant_id=merchant_id, until_ms=until_ms)
+
+
+def drop_sightings(connection: Connection, merchant_id: str, rows: list[tuple], until_ms: int) -> None:
+    _DROP_SIGHTINGS.run(connection, merchant_id=merchant_id, until_ms=until_ms, rows=rows)
+
+
+def count_answers(connection: Connection, hour_ms: int, counts: Mapping[str, int]) -> None:
+    """Adds to the hour's answers that were given before a merchant was known."""
+    _COUNT.run(
+        connection,
+        [{"hour_ms": hour_ms, "code": code, "answers": count} for code, count in sorted(counts.items())],
+    )
+
+
+Find = Callable[[Connection, str, int], list[tuple]]
+Drop = Callable[[Connection, str, list[tuple], int], None]
+
+KINDS: dict[str, tuple[Find, Drop]] = {
+    "attempts": (old_attempts, drop_attempts),
+    "idempotency": (old_replays, drop_replays),
+    "sightings": (old_sightings, drop_sightings),
+}
+
+
+def in_batches(rows: list[tuple], size: int = 100) -> Iterator[list[tuple]]:
+    """A few at a time: whoever else writes waits for no more than that."""
+    return (rows[start : start + size] for start in range(0, len(rows), size))
