@@ -1,0 +1,220 @@
+"""The OpenAPI document and the page made of it: complete, self-contained, and true."""
+
+import os
+import re
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from jsonschema_rs import validator_for
+
+from refledger.core.refusals import Reason
+from refledger.web.api import ROUTERS
+
+EXAMPLES = int(os.environ.get("REFLEDGER_TEST_EXAMPLES", "6"))
+
+MANAGED = [
+    "",
+    "GET /v1/affiliates/{affiliate_id}",
+    "GET /v1/affiliates/{affiliate_id}/balance",
+    "GET /v1/attempts",
+    "GET /v1/attempts/{attempt_id}",
+    "GET /v1/audit",
+    "GET /v1/clicks",
+    "GET /v1/conversions",
+    "GET /v1/conversions/{conversion_id}",
+    "GET /v1/lists",
+    "GET /v1/programs",
+    "GET /v1/programs/{program_id}",
+    "GET /v1/programs/{program_id}/affiliates",
+    "GET /v1/programs/{program_id}/coupons",
+    "GET /v1/programs/{program_id}/policy",
+    "POST /v1/attempts/{attempt_id}/accept",
+    "POST /v1/conversions/bulk",
+    "POST /v1/conversions/{conversion_id}/approve",
+    "POST /v1/conversions/{conversion_id}/chargeback",
+    "POST /v1/conversions/{conversion_id}/refund",
+    "POST /v1/conversions/{conversion_id}/reject",
+    "POST /v1/conversions/{conversion_id}/reopen",
+    "POST /v1/lists",
+    "POST /v1/programs",
+    "POST /v1/programs/{program_id}/affiliates",
+    "POST /v1/programs/{program_id}/coupons",
+    "PATCH /v1/affiliates/{affiliate_id}",
+    "PATCH /v1/coupons/{coupon_id}",
+    "PATCH /v1/programs/{program_id}",
+    "PUT /v1/programs/{program_id}/policy",
+    "DELETE /v1/lists/{entry_id}",
+    "",
+][1:-1]
+PLAIN = {
+    "POST /v1/track-conversion",
+    "POST /v1/track-click",
+    "GET /r/{slug}/{ref_code}",
+    "GET /healthz",
+    "GET /readyz",
+    "GET /metrics",
+}
+
+
+@pytest.fixture
+def document(http):
+    response = http.get("/openapi.json")
+    assert response.status_code == 200
+    return response.json()
+
+
+def operations(document):
+    return {
+        f"{method.upper()} {path}": operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+def test_every_operation_is_in_the_document(document):
+    assert document["openapi"] == "3.1.0"
+    assert set(operations(document)) == {*MANAGED, *PLAIN}
+    routed = {
+        f"{method} {route.path}" for router in ROUTERS for route in router.routes for method in route.methods
+    }
+    assert routed == set(MANAGED)
+
+
+def test_every_operation_names_its_errors_and_every_reference_leads_somewhere(document):
+    for name, operation in operations(document).items():
+        assert operation["tags"] and operation["summary"], name
+        if name in MANAGED:
+            assert operation["security"] == [{"secret_key": []}]
+            assert {"400", "401", "503"} <= set(operation["responses"]), name
+            assert ("404" in operation["responses"]) == ("{" in name), name
+            keys = [each["name"] for each in operation.get("parameters", ())]
+            assert ("Idempotency-Key" in keys) == name.startswith("POST"), name
+    text = str(document)
+    for name in set(re.findall(r"#/components/schemas/([\w-]+)", text)):
+        assert name in document["components"]["schemas"], name
+    assert document["components"]["schemas"]["Error"]["properties"]["code"]["enum"] == [
+        r.value for r in Reason
+    ]
+
+
+def check(document, operation, response):
+    """That a real answer is one the document names."""
+    named = operations(document)[operation]["responses"][str(response.status_code)]
+    schema = named["content"]["application/json"]["schema"]
+    whole = {
+        **schema,
+        "components": document["components"],
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+    }
+    errors = [error.message for error in validator_for(whole).iter_errors(response.json())]
+    assert errors == [], (operation, response.text)
+    return response
+
+
+def test_real_answers_are_the_documented_ones(shop, document):
+    def seen(operation, response):
+        return check(document, operation, response).json()
+
+    base = "/v1/programs"
+    program = seen("POST /v1/programs", shop.post(base, {"name": "Shop", "policy": {"review_at": 50}}))
+    path = f"{base}/{program['id']}"
+    wanted = {"email": "j@affiliate.example", "ref_code": "JOHN123", "limits": {"hourly": 2}}
+    john = seen("POST /v1/programs/{program_id}/affiliates", shop.post(f"{path}/affiliates", wanted))
+    coupon = {"affiliate_id": john["id"], "code": "SAVE20", "ends_at": "2030-01-01T00:00:00Z"}
+    seen("POST /v1/programs/{program_id}/coupons", shop.post(f"{path}/coupons", coupon))
+    seen("POST /v1/programs/{program_id}/coupons", shop.post(f"{path}/coupons", coupon))
+    entry = {"action": "block", "kind": "domain", "value": "bad.example"}
+    entry = seen("POST /v1/lists", shop.post("/v1/lists", entry))
+    tracked = seen("POST /v1/track-conversion", shop.track(program, metadata={"plan": "pro"}))
+    seen("POST /v1/track-conversion", shop.track(program))
+    seen("POST /v1/track-conversion", shop.track(program, ref_code="TYPO"))
+    seen("POST /v1/track-conversion", shop.track(program, revenue_amount=None))
+    one = f"/v1/conversions/{tracked['conversion_id']}"
+    whole = "/v1/conversions/{conversion_id}"
+    seen(f"GET {whole}", shop.get(one))
+    seen(f"POST {whole}/approve", shop.post(f"{one}/approve"))
+    seen(f"POST {whole}/approve", shop.post(f"{one}/approve"))
+    seen(
+        "POST /v1/conversions/bulk",
+        shop.post("/v1/conversions/bulk", {"action": "refund", "ids": ["x", one[16:]]}),
+    )
+    attempts = seen("GET /v1/attempts", shop.get("/v1/attempts"))["data"]
+    for attempt in attempts:
+        seen("GET /v1/attempts/{attempt_id}", shop.get(f"/v1/attempts/{attempt['id']}"))
+    accept = f"/v1/attempts/{attempts[0]['id']}/accept"
+    seen("POST /v1/attempts/{attempt_id}/accept", shop.post(accept, {"affiliate_id": "x"}))
+    seen("GET /v1/programs/{program_id}/policy", shop.get(f"{path}/policy"))
+    seen("GET /v1/affiliates/{affiliate_id}/balance", shop.get(f"/v1/affiliates/{john['id']}/balance"))
+    for name in ("programs", "conversions", "clicks", "audit", "lists"):
+        seen(f"GET /v1/{name}", shop.get(f"/v1/{name}"))
+        seen(f"GET /v1/{name}", shop.get(f"/v1/{name}", limit=0))
+    for name in ("affiliates", "coupons"):
+        seen(f"GET /v1/programs/{{program_id}}/{name}", shop.get(f"{path}/{name}"))
+    seen("DELETE /v1/lists/{entry_id}", shop("DELETE", f"/v1/lists/{entry['id']}"))
+    with pytest.raises(AssertionError):  # the check itself sees what is not documented
+        check(document, "GET /v1/clicks", shop.get("/v1/programs"))
+
+
+def test_whatever_is_sent_the_answer_is_a_documented_one(shop, http):
+    """Bodies, paths and queries made from the document, right and wrong ones; known ids where there are any."""
+    program = shop.program(limits={"hourly": 9, "daily": 9})
+    ids = {
+        "program_id": program["id"],
+        "affiliate_id": shop.affiliate(program)["id"],
+        "conversion_id": shop.conversion(program),
+    }
+    schema = schemathesis.openapi.from_dict(http.app.openapi())
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        if f"{operation.method.upper()} {operation.path}" in MANAGED:
+            assert fuzz(shop, operation, ids) >= EXAMPLES
+
+
+def fuzz(shop, operation, ids):
+    """Tries the operation; answers how many answers were seen, and fails on one that is not documented."""
+    key = {"Authorization": f"Bearer {shop.keys['secret_key']}"}
+    documented = {*operation.definition.raw["responses"], "404", "405"}  # a path may turn into another one
+    seen = []
+    cases = (operation.as_strategy(generation_mode=mode) for mode in schemathesis.GenerationMode)
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=st.one_of(*cases))
+    def attempt(case):
+        for name in set(ids) & set(case.path_parameters or {}):
+            case.path_parameters[name] = ids[name]
+        request = case.as_transport_kwargs(base_url="http://testserver", headers=key)
+        request.pop("cookies", None)
+        response = shop.http.request(**request)
+        seen.append(response.status_code)
+        assert str(response.status_code) in documented, (request, response.text)
+        assert response.status_code != 405 or "allow" in response.headers
+
+    attempt()
+    return len(seen)
+
+
+# ── the page ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_page_names_every_operation_and_asks_nobody_else(http, document):
+    response = http.get("/docs")
+    assert response.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    for path in document["paths"]:
+        assert f"<code>{path}</code>" in response.text
+    for name in document["components"]["schemas"]:
+        assert f'id="schema-{name}"' in response.text
+    assert not re.search(r"<script|<img|<link|src=|@import|url\(", response.text)
+    anchors = re.findall(r' id="([^"]+)"| id=(\w+)', response.text)
+    known = {quoted or plain for quoted, plain in anchors}
+    assert set(re.findall(r'href="#([^"]+)"', response.text)) <= known
+    assert len(anchors) == len(known)
