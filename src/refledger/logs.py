@@ -100,7 +100,7 @@ class AccessLog:
         self._write = write
         self._lines: list[bytes] = []
 
-    def line(self, **fields: Any) -> None:
+    def line(self, fields: dict[str, Any]) -> None:
         self._lines.append(self._format(fields))
         if len(self._lines) == 1:
             asyncio.get_running_loop().call_later(self.FLUSH_S, self.flush)
@@ -115,9 +115,8 @@ class AccessLog:
 
 
 def _json_line(fields: dict[str, Any]) -> bytes:
-    now = datetime.now(UTC)
     return orjson.dumps(
-        {"timestamp": now, "level": "info", "event": "request", **fields},
+        {"timestamp": datetime.now(UTC), "level": "info", "event": "request"} | fields,
         option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE,
     )
 

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
@@ -24,8 +24,7 @@ _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.05, 1.0
 _MOST_TEXT, _MOST_AGENT = 2000, 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """Who clicked and where. `why`: what gives away that no person did; None where nothing does."""
 
     address: str | None = None

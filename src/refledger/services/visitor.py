@@ -1,6 +1,6 @@
 """Who speaks: a visitor's address and scheme behind trusted proxies, and whether a person is there at all."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from itertools import islice
@@ -11,6 +11,7 @@ from refledger.core import addresses
 Network = IPv4Network | IPv6Network
 Headers = Sequence[tuple[bytes, bytes]]
 
+_FOUND = "refledger.client_address"
 _MOST_HOPS = 20
 _MOST_REMEMBERED = 4096
 
@@ -40,17 +41,24 @@ class Trusted:
         return any(ip.version == network.version and ip in network for network in self.networks)
 
 
-def client_address(scope: Mapping[str, Any], trusted: Trusted) -> str | None:
-    """The address of whoever asked.
+def client_address(scope: MutableMapping[str, Any], trusted: Trusted) -> str | None:
+    """The address of whoever asked, found once per request.
 
     `X-Forwarded-For` is walked from its right end, for only what a trusted proxy added is known to be true:
     the first hop that is no trusted proxy is the client, whatever stands left of it.
     """
-    client = scope.get("client")
-    peer = addresses.parse(client[0]) if client else None
-    if peer is None or not trusted.holds(peer.text):
-        return peer.text if peer else None
-    reached = peer.text
+    try:
+        return scope[_FOUND]
+    except KeyError:
+        found = scope[_FOUND] = _find(scope, trusted)
+        return found
+
+
+def _find(scope: Mapping[str, Any], trusted: Trusted) -> str | None:
+    peer = _peer(scope)
+    if peer is None or not trusted.holds(peer):
+        return peer
+    reached = peer
     for hop in _hops(scope["headers"]):
         address = addresses.parse(hop)
         if address is None:
@@ -68,13 +76,18 @@ def _hops(headers: Headers) -> Iterable[str]:
     return islice((hop.strip() for hop in nearest_first), _MOST_HOPS)
 
 
+def _peer(scope: Mapping[str, Any]) -> str | None:
+    client = scope.get("client")
+    address = addresses.parse(client[0]) if client else None
+    return address and address.text
+
+
 def is_https(scope: Mapping[str, Any], trusted: Trusted) -> bool:
     """Whether the visitor's browser spoke https: to us, or to the trusted proxy that says so."""
     if scope.get("scheme") == "https":
         return True
-    client = scope.get("client")
-    peer = addresses.parse(client[0]) if client else None
-    if peer is None or not trusted.holds(peer.text):
+    peer = _peer(scope) if trusted.networks else None
+    if peer is None or not trusted.holds(peer):
         return False
     for name, value in scope["headers"]:
         if name == b"x-forwarded-proto":

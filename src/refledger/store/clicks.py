@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Table, bindparam, insert, select
 
-from refledger.store.engine import Connection, Query, item, number_item, rows_of
+from refledger.store.engine import Connection
 from refledger.store.schema import (
     affiliates,
     api_key_routes,
@@ -16,6 +16,7 @@ from refledger.store.schema import (
     programs,
     slug_routes,
 )
+from refledger.store.statements import Query, item, number_item, rows_of
 
 # ── what leads to a click ──────────────────────────────────────────────────────────────────────────────────
 
@@ -91,7 +92,9 @@ def _insert_all(table: Table) -> Query:
         (number_item if column.name == "at_ms" else item)(rows, n).label(column.name)
         for n, column in enumerate(table.columns)
     ]
-    return Query(insert(table).from_select([column.name for column in table.columns], select(*picked)))
+    # A set of rows may be padded with rows of NULLs.
+    chosen = select(*picked).where(item(rows, 0).is_not(None))
+    return Query(insert(table).from_select([column.name for column in table.columns], chosen))
 
 
 _INSERT, _INSERT_AUTOMATED = _insert_all(clicks), _insert_all(automated_clicks)

@@ -120,12 +120,14 @@ class Plumbing:
         if self._access.on:
             address = client_address(scope, self._trusted)
             self._access.line(
-                request_id=request_id,
-                method=method[:16],
-                route=route,
-                status=status,
-                duration_ms=round(seconds * 1000, 3),
-                address=shorten(address) if address else None,
+                {
+                    "request_id": request_id,
+                    "method": method[:16],
+                    "route": route,
+                    "status": status,
+                    "duration_ms": round(seconds * 1000, 3),
+                    "address": shorten(address) if address else None,
+                }
             )
 
 
