@@ -8,7 +8,6 @@ from refledger.core.fingerprints import lock_number
 from refledger.core.fraud.scoring import judge
 from refledger.core.ids import make_id
 from refledger.core.money import to_text
-from refledger.core.programs import DAY_MS
 from refledger.core.refusals import Reason, Refusal
 from refledger.services import histories, writing
 from refledger.services.claims import Answer, Claim, Wording, Work
@@ -16,8 +15,6 @@ from refledger.services.desk import LATER, LaterPlease
 from refledger.services.setups import Shelf, look_up
 from refledger.store import history
 from refledger.store.engine import Connection, Database
-
-REMEMBERED_MS = 400 * DAY_MS
 
 
 class Tracking:
@@ -54,7 +51,7 @@ class Tracking:
         replayed = history.replays(
             connection,
             [(work.merchant_id, work.replay_key) for work in works if work.replay_key],
-            now_ms - REMEMBERED_MS,
+            now_ms - writing.REMEMBERED_MS,
         )
         for work in works:
             work.now_ms = now_ms
@@ -117,7 +114,7 @@ def contends_for(work: Work) -> set[str]:
         keys.add(work.merchant_id + work.replay_key)
     if work.screened:
         keys.add(work.affiliate.id)
-        keys |= {key for key in (work.mailbox_key, work.order_key) if key}
+        keys |= {key for key in (work.email_key, work.mailbox_key, work.order_key) if key}
     return keys
 
 

@@ -1,5 +1,6 @@
 """What follows from a group's decisions: conversions, records, entries, events, attempts, remembered answers."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -15,7 +16,7 @@ from refledger.core.fraud.scoring import record as fraud_record
 from refledger.core.ids import make_id
 from refledger.core.intake import Report
 from refledger.core.ledger import target
-from refledger.core.programs import HOUR_MS
+from refledger.core.programs import DAY_MS, HOUR_MS
 from refledger.core.refusals import Reason, Refusal
 from refledger.services import postings
 from refledger.services.claims import Answer, Work
@@ -24,6 +25,10 @@ from refledger.store.engine import Connection
 
 # Beyond so many unverified attempts of one program in one hour they are counted, not kept one by one.
 MOST_KEPT_AN_HOUR = 1000
+# How long an answer is given again to the same Idempotency-Key.
+REMEMBERED_MS = 400 * DAY_MS
+
+_KEY = re.compile(r"refv_(?:sk_)?(?:live|test)_[0-9A-Za-z]+")
 
 Entropy = Callable[[int], bytes]
 Rows = dict[str, list[dict[str, Any]]]
@@ -43,7 +48,7 @@ def write(
     for work in accepted:
         accept(rows, work, work.now_ms, entropy)
     write_rows(connection, rows, accepted, now_ms, entropy)
-    _remember(connection, lasting, answers)
+    _remember(connection, lasting, answers, now_ms)
     _keep_attempts(
         connection, [work for work in lasting if isinstance(work.outcome, Refusal)], now_ms, entropy
     )
@@ -69,7 +74,10 @@ def accept(
     (`work.now_ms`), its entries now, and it counts towards no limit.
     """
     found = decision_record(work) | _from_attempt(attempt)
-    conversion = _conversion(work, attempt) | {"updated_ms": now_ms, "score": found.get("fraud", {}).get("score", 0)}
+    conversion = _conversion(work, attempt) | {
+        "updated_ms": now_ms,
+        "score": found.get("fraud", {}).get("score", 0),
+    }
     rows["conversions"].append(conversion)
     rows["decisions"].append(
         {"merchant_id": work.merchant_id, "conversion_id": work.conversion_id, "record": dump(found)}
@@ -122,7 +130,6 @@ def _conversion(work: Work, attempt: Mapping[str, Any] | None) -> dict[str, Any]
         "coupon_id": attribution.coupon.id if attribution.coupon else None,
         "email": email,
         "email_key": work.email_key or fingerprint(key, "email", email),
-        "mailbox_key": work.mailbox_key or fingerprint(key, "mailbox", email),
         "identity_key": _identity_key(work),
         "order_key": work.order_key,
         "order_id": report.order_id,
@@ -136,7 +143,7 @@ def _conversion(work: Work, attempt: Mapping[str, Any] | None) -> dict[str, Any]
         "address": address.text if address else None,
         "agent": report.agent,
         "click_id": work.case.click.id if work.case and work.case.click else None,
-        "metadata": orjson.dumps(report.metadata).decode() if report.metadata else None,
+        "metadata": dump(report.metadata) if report.metadata else None,
         "attempt_id": attempt["id"] if attempt else None,
         "accepted_no": None if attempt else accepted + 1,
         "verified_no": verified + 1 if work.verified and not attempt else None,
@@ -245,9 +252,11 @@ def _facts(work: Work) -> dict[str, Any]:
     return facts
 
 
-def _remember(connection: Connection, works: Sequence[Work], answers: Mapping[int, Answer]) -> None:
+def _remember(
+    connection: Connection, works: Sequence[Work], answers: Mapping[int, Answer], now_ms: int
+) -> None:
     """Only accepted and duplicate are final; anything else a retry may still change."""
-    record.insert_idempotency(
+    record.remember(
         connection,
         [
             {
@@ -261,6 +270,7 @@ def _remember(connection: Connection, works: Sequence[Work], answers: Mapping[in
             for work in works
             if work.replay_key and answers[id(work)].status in (200, 409)
         ],
+        now_ms - REMEMBERED_MS,
     )
 
 
@@ -314,23 +324,20 @@ def _attempt(work: Work, now_ms: int, entropy: Entropy) -> dict[str, Any]:
 
 
 def _kept_input(work: Work) -> dict[str, Any]:
-    """The request's fields without any key of ours; without the address where no affiliate is concerned."""
+    """The request's fields without its key; without the address where no affiliate is concerned."""
     dropped = {"publishable_key"}
     if work.outcome.reason is Reason.NO_REFERRAL:
         dropped |= {"customer_ip", "customer_user_agent"}
-    kept = {
-        name: value
-        for name, value in work.claim.given.items()
-        if name not in dropped and not (isinstance(value, str) and value.startswith("refv_"))
-    }
+    kept = {name: value for name, value in work.claim.given.items() if name not in dropped}
     if isinstance(work.claim.report, Report) and work.claim.address and "customer_ip" not in dropped:
         kept["customer_ip"] = work.claim.address.text
     return kept
 
 
 def dump(value: Any) -> str:
-    """JSON for keeping; exact decimals as text."""
-    return orjson.dumps(value, default=_plain).decode()
+    """JSON for keeping: exact decimals as text, and no key of ours wherever it was sent."""
+    text = orjson.dumps(value, default=_plain).decode()
+    return _KEY.sub("refv_…", text) if "refv_" in text else text
 
 
 def _plain(value: Any) -> Any:

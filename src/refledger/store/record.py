@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, select, update
+from sqlalchemy import and_, bindparam, delete, func, select, tuple_, update
 
-from refledger.store.engine import Connection, Insert, Query, item, number_item, rows_of
+from refledger.store.engine import Connection
 from refledger.store.schema import (
     ACCOUNTS,
     attempt_hours,
@@ -18,6 +18,7 @@ from refledger.store.schema import (
     sightings,
     standings,
 )
+from refledger.store.statements import Insert, Query, item, number_item, rows_of
 
 Row = Mapping[str, Any]
 
@@ -27,7 +28,7 @@ insert_entries = Insert(entries).run
 insert_events = Insert(events).run
 insert_sightings = Insert(sightings, "ON CONFLICT DO NOTHING").run
 insert_attempts = Insert(attempts).run
-insert_idempotency = Insert(idempotency).run
+_INSERT_IDEMPOTENCY = Insert(idempotency)
 _COUNT_ATTEMPTS = Insert(
     attempt_hours,
     "ON CONFLICT (merchant_id, program_id, mode, hour_ms) DO UPDATE "
@@ -83,10 +84,12 @@ _SUPERSEDE = Query(
     )
 )
 
+_keys = rows_of("keys")
 _FORGET_REPLAYS = Query(
     delete(idempotency).where(
-        idempotency.c.merchant_id == bindparam("merchant_id"),
-        idempotency.c.key == bindparam("key"),
+        tuple_(idempotency.c.merchant_id, idempotency.c.key).in_(
+            select(item(_keys, 0), item(_keys, 1)).select_from(_keys)
+        ),
         idempotency.c.at_ms <= bindparam("until_ms"),
     )
 )
@@ -113,6 +116,15 @@ def move_standings(connection: Connection, moves: Sequence[Row]) -> None:
     moved = _MOVE_STANDINGS.run(connection, moves=rows)
     if moved != len(rows):
         raise LookupError(f"{len(rows) - moved} of {len(rows)} standings are missing")
+
+
+def remember(connection: Connection, answers: Sequence[Row], until_ms: int) -> None:
+    """Keeps answers under their keys, in place of those that are as old as `until_ms`, which are forgotten."""
+    if answers:
+        _FORGET_REPLAYS.run(
+            connection, keys=[(row["merchant_id"], row["key"]) for row in answers], until_ms=until_ms
+        )
+        _INSERT_IDEMPOTENCY.run(connection, answers)
 
 
 def supersede(connection: Connection, displaced: Sequence[tuple[str, str, str, int]]) -> None:
