@@ -19,8 +19,9 @@ from refledger.services.histories import address_key, agent_key
 from refledger.services.tracking import Tracking
 from refledger.settings import load
 from refledger.store import merchants as merchant_store
-from refledger.store.engine import Database, Insert
+from refledger.store.engine import Database
 from refledger.store.schema import clicks
+from refledger.store.statements import Insert
 from refledger.web.tracking import Words
 
 # The reference's own sample values.
@@ -199,16 +200,13 @@ class Counter:
     def settle(self, *claims):
         """One reply for each, in order; those that must wait are settled with the next group."""
         replies, waiting = {}, list(claims)
-        while waiting:
+        for _ in range(10 + len(claims)):
             outcomes = self.tracking.settle(waiting)
-            replies |= {
-                id(claim): Reply(outcome)
-                for claim, outcome in zip(waiting, outcomes, strict=True)
-                if outcome is not LATER
-            }
-            left = [claim for claim, outcome in zip(waiting, outcomes, strict=True) if outcome is LATER]
-            assert len(left) < len(waiting) or len(claims) == 1
-            waiting = left
+            pairs = list(zip(waiting, outcomes, strict=True))
+            replies |= {id(claim): Reply(outcome) for claim, outcome in pairs if outcome is not LATER}
+            waiting = [claim for claim, outcome in pairs if outcome is LATER]
+            if not waiting:
+                break
         return [replies[id(claim)] for claim in claims]
 
     def report(self, **fields):

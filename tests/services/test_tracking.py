@@ -16,7 +16,7 @@ def record_of(shop, conversion_id):
 
 
 def attempt_codes(shop):
-    return [row["code"] for row in shop.rows("SELECT code FROM attempts ORDER BY id")]
+    return [row["code"] for row in shop.rows("SELECT code FROM attempts ORDER BY rowid")]
 
 
 # ── what an accepted conversion leaves ───────────────────────────────────────────────────────────────────────────
