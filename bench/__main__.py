@@ -1,5 +1,6 @@
 """`python -m bench run | growth | decide | profile`."""
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -57,11 +58,16 @@ def decide() -> None:
 
 
 @app.command()
-def profile(conversions: int = 12_800, size: int = 64) -> None:
-    """Where the time goes inside the service: each stage of settling groups in this process."""
+def profile(conversions: int = 12_800, size: int = 64, door: bool = False) -> None:
+    """Where the time goes: each stage of settling groups in this process; with --door, the event loop under load."""
     with tempfile.TemporaryDirectory(prefix="refledger-bench-") as folder:
+        if door:
+            return profiles.run_door(Path(folder), say, size)
         profiles.run(Path(folder), say, conversions, size)
 
 
 if __name__ == "__main__":
-    app()
+    try:
+        app()
+    except RuntimeError as error:
+        sys.exit(f"bench: {error}")

@@ -44,7 +44,8 @@ def run(
     fill(full, recorded, rows, say)
     points = measures.Points(timed_s)
     for turn in range(1, rounds + 1):
-        say(f"round {turn} of {rounds} …")
+        points.others.append(measures.others())
+        say(f"round {turn} of {rounds} … (others keep {points.others[-1]:.0%} of the machine busy)")
         empty = template.copy(folder / "empty")
         with servers.service(empty) as at_empty, servers.service(full) as at_full:
             pair = [("empty", at_empty), ("full", at_full)]
@@ -163,7 +164,7 @@ class _Maker:
             "accepted_no": self._accepted[place],
             "verified_no": self._verified[place] if row["verified"] else None,
         }
-        keys = {"email_key": self._key(), "mailbox_key": mailbox_key, "identity_key": self._key()}
+        keys = {"email_key": self._key(), "identity_key": self._key()}
         own = {"id": conversion_id, "email": email(_FIRST + number), "at_ms": at_ms, "updated_ms": at_ms}
         whose = {"affiliate_id": affiliate_id}
         made["conversions"].append(tuple((row | own | keys | numbers | whose).values()))

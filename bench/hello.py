@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
 
+from bench import servers
 from bench.installation import SLUG
 
 
@@ -31,12 +32,8 @@ def create() -> Starlette:
 
 
 def main(port: int) -> None:
-    from refledger.cli.serve import _config  # the server's options, whatever they are
-    from refledger.settings import load
-
-    config = _config(load())
-    config.app, config.host, config.port = "bench.hello:create", "127.0.0.1", port
-    uvicorn.Server(config).run()
+    """With the environment of an installation, which the options are read from."""
+    uvicorn.Server(servers.config("bench.hello:create", port)).run()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from refledger.services.credentials import Tenant
 from refledger.services.merchants import create_merchant
 from refledger.settings import Settings, load
 from refledger.store import merchants, migrate, schema
-from refledger.store.engine import Database, Insert
+from refledger.store.engine import Database
+from refledger.store.statements import Insert
 
 AFFILIATES = 5_000
 # Above what a run can reach, so that nothing is refused; low enough that a table of millions makes the look-up of

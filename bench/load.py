@@ -165,7 +165,7 @@ def measure(
         timeout=timed_s + warm_s + 2 * GIVE_UP_S,
     )
     if ended.returncode:
-        raise RuntimeError(f"the clients failed: {ended.stderr.decode()[-2000:]}")
+        raise RuntimeError(f"the clients failed: {ended.stderr.decode().strip().rpartition(chr(10))[2]}")
     return json.loads(ended.stdout)
 
 

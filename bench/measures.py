@@ -1,6 +1,8 @@
 """One run: every point measured in turn, round after round, so that what disturbs the machine disturbs all alike."""
 
+import math
 import statistics
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ from bench.installation import Installation
 
 CLIENTS = (1, 16, 64, 256)
 CLICK_CLIENTS = 64
+LINKS = ("links", "scattered_links")
 PER_COMMIT = (1, 100)
 RECORDED = 30_000
 
@@ -48,6 +51,7 @@ class Points:
     def __init__(self, timed_s: float):
         self.timed_s = timed_s
         self.by_name: dict[tuple, Point] = defaultdict(Point)
+        self.others: list[float] = []  # what others used of the machine before each round
         self._blocks = count(1)
 
     def __getitem__(self, name: tuple) -> Point:
@@ -69,7 +73,7 @@ class Points:
             repeat=not ours,
         )
         after = server.groups()
-        wanted = {"conversions": "200", "links": "302"}[kind]
+        wanted = "200" if kind == "conversions" else "302"
         if set(found["statuses"]) != {wanted}:
             raise RuntimeError(f"{name}: expected {wanted} throughout, got {found['statuses']}")
         point = self.by_name[name]
@@ -88,13 +92,31 @@ class Points:
             )
 
 
+def others(over_s: float = 1.0) -> float:
+    """The share of the machine's processors that other processes use now; not a number where nothing tells."""
+    before = _processor_times()
+    time.sleep(over_s)
+    idle, total = (after - earlier for after, earlier in zip(_processor_times(), before, strict=True))
+    return 1 - idle / total if total else math.nan
+
+
+def _processor_times() -> tuple[int, int]:
+    """Idle and all, since the machine started."""
+    try:
+        numbers = [int(each) for each in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    except OSError:
+        return 0, 0
+    return numbers[3] + numbers[4], sum(numbers)
+
+
 def run(folder: Path, rounds: int, timed_s: float, say: Say) -> Points:
     template = installations.make(folder / "template")
     say(f"recording what {RECORDED:,} conversions write …")
     recorded = bare.record(template.copy(folder / "recorded"), RECORDED)
     points = Points(timed_s)
     for turn in range(1, rounds + 1):
-        say(f"round {turn} of {rounds} …")
+        points.others.append(others())
+        say(f"round {turn} of {rounds} … (others keep {points.others[-1]:.0%} of the machine busy)")
         _round(folder, template, recorded, points)
     return points
 
@@ -112,5 +134,6 @@ def _round(folder: Path, template: Installation, recorded: list[bare.Recorded], 
             points.http(("service", clients), grouped_server, template, "conversions", clients)
             points.http(("single", clients), single_server, template, "conversions", clients)
         points.bare(folder, template, recorded)
-        points.http(("hello", "link"), hello_server, template, "links", CLICK_CLIENTS)
-        points.http(("service", "link"), grouped_server, template, "links", CLICK_CLIENTS)
+        for kind in LINKS:
+            points.http(("hello", kind), hello_server, template, kind, CLICK_CLIENTS)
+            points.http(("service", kind), grouped_server, template, kind, CLICK_CLIENTS)

@@ -1,15 +1,19 @@
 """Where the time goes: groups settled in this process, each stage timed, and Python's own profile of the whole."""
 
 import cProfile
+import os
 import pstats
 import random
+import threading
 import time
 from collections import defaultdict
 from contextlib import contextmanager
 from pathlib import Path
 
+import uvicorn
+
 from bench import installation as installations
-from bench import requests
+from bench import load, requests, servers
 from refledger.core import addresses
 from refledger.core.conversions import Refusal
 from refledger.core.intake import read_object, read_report
@@ -30,7 +34,7 @@ _STAGES = (
     (tracking, "without_contention"),
     (tracking, "make_id"),
     (histories, "gather"),
-    (history, "of_mailboxes"),
+    (history, "of_customers"),
     (history, "of_orders"),
     (history, "standings_of"),
     (history, "times_of"),
@@ -193,6 +197,10 @@ def _functions(installation, conversions: int, size: int, say) -> None:
     settle_all(settling, waiting, size)
     profile.disable()
     database.close()
+    _print(profile, conversions, say)
+
+
+def _print(profile: cProfile.Profile, conversions: int, say) -> None:
     say(
         "\nfunctions under cProfile (which inflates small ones), µs per conversion:  own, with callees, calls"
     )
@@ -203,3 +211,32 @@ def _functions(installation, conversions: int, size: int, say) -> None:
         say(
             f"  {own_s / conversions * 1e6:7.2f} {all_s / conversions * 1e6:8.2f} {calls / conversions:7.2f}  {where}"
         )
+
+
+def run_door(folder: Path, say, clients: int = 64, seconds: float = 4.0) -> None:
+    """The whole service in this process under load, its event loop under cProfile (the desk's thread is not seen)."""
+    installation = installations.make(folder / "door")
+    os.environ.update(installation.environment)
+    server = uvicorn.Server(servers.config())
+    found: dict = {}
+
+    def drive() -> None:
+        try:
+            while not server.started:
+                time.sleep(0.05)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            found.update(load.measure(port, installation, "conversions", clients, 1, seconds))
+        finally:
+            server.should_exit = True
+
+    driver = threading.Thread(target=drive)
+    driver.start()
+    profile, started_s = cProfile.Profile(), time.process_time()
+    profile.runcall(server.run)
+    driver.join()
+    answered = sum(found["statuses"].values())
+    say(f"{clients} clients over HTTP under cProfile: {found['rate']:,.0f} conversions/s")
+    say(
+        f"processor time of the whole process: {(time.process_time() - started_s) / answered * 1e6:.0f} µs each"
+    )
+    _print(profile, answered, say)

@@ -12,6 +12,7 @@ _AGENTS = tuple(
 )
 _DOMAINS = ("gmail.com", "outlook.com", "yahoo.com", "icloud.com", "gmx.de", "proton.me", "web.de", "aol.com")
 _NAMES = ("anna", "ben", "clara", "david", "emma", "felix", "greta", "hugo", "ida", "jonas", "klara", "leo")
+POPULAR = 100  # affiliates whose links are followed all the time
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _BODY = (
     '{"program_id": "%s", "ref_code": "%s", "customer_email": "%s", "publishable_key": "%s", '
@@ -60,10 +61,19 @@ def conversions(installation: Installation, first: int, count: int) -> Iterator[
 
 
 def links(installation: Installation, first: int, count: int) -> Iterator[bytes]:
-    """Visitors who follow an affiliate's link."""
+    """Visitors who follow the links of a few affiliates, as on a busy day."""
+    return _links(installation.codes[:POPULAR], first, count)
+
+
+def scattered_links(installation: Installation, first: int, count: int) -> Iterator[bytes]:
+    """Visitors who follow anybody's link: hardly one is met twice within a second."""
+    return _links(installation.codes, first, count)
+
+
+def _links(codes: tuple[str, ...], first: int, count: int) -> Iterator[bytes]:
     chance = random.Random(first)
     for _ in range(count):
-        code = installation.codes[chance.randrange(len(installation.codes))]
+        code = codes[chance.randrange(len(codes))]
         yield (
             f"GET /r/{SLUG}/{code} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: {chance.choice(_AGENTS)}\r\n"
             "Accept: text/html\r\nSec-Fetch-Dest: document\r\n\r\n"

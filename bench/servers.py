@@ -9,7 +9,11 @@ import time
 from pathlib import Path
 from urllib.request import urlopen
 
+import uvicorn
+
 from bench.installation import Installation
+from refledger.cli.serve import _config
+from refledger.settings import load as load_settings
 
 ROOT = Path(__file__).parent.parent
 _START_S = 20.0
@@ -40,7 +44,7 @@ class Server:
             except OSError:
                 if self._process.poll() is not None or time.monotonic() > deadline_s:
                     self._process.kill()
-                    why = self._process.communicate()[1].decode()[-2000:]
+                    why = self._process.communicate()[1].decode().strip().rpartition("\n")[2]
                     raise RuntimeError(f"{' '.join(self._command)} does not serve: {why}") from None
                 time.sleep(0.05)
 
@@ -73,6 +77,14 @@ def service(installation: Installation, cap: int | None = None) -> Server:
 
 def hello(installation: Installation) -> Server:
     return Server("bench.hello", environment=installation.environment)
+
+
+def config(app: str | None = None, port: int = 0) -> uvicorn.Config:
+    """The options that `refledger serve` runs with, whatever they are; settings from the environment."""
+    made = _config(load_settings())
+    made.host, made.port = "127.0.0.1", port
+    made.app = app or made.app
+    return made
 
 
 def _free_port() -> int:

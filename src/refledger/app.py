@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from fastapi import FastAPI
 
@@ -12,6 +13,7 @@ from refledger import __version__, logs
 from refledger.services.clicks import ClickBuffer, Clicks
 from refledger.services.desk import Desk
 from refledger.services.housekeeping import Housekeeping
+from refledger.services.observe import Observers
 from refledger.services.readiness import checks
 from refledger.services.routes import Routes
 from refledger.services.tracking import Tracking
@@ -42,57 +44,82 @@ class Application(FastAPI):
         return super().__call__
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What outlives a request."""
+
+    database: Database
+    desk: Desk
+    buffer: ClickBuffer
+    housekeeping: Housekeeping
+    access: logs.AccessLog
+
+
 def create(
-    settings: Settings | None = None, clock: Callable[[], int] = now_ms, entropy=os.urandom
+    settings: Settings | None = None,
+    clock: Callable[[], int] = now_ms,
+    entropy: Callable[[int], bytes] = os.urandom,
 ) -> Application:
     """The whole service, on a migrated database. `clock`: milliseconds since the epoch."""
     settings = settings or load()
     logs.configure(settings.log_level, settings.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    database = Database(settings.database_url, settings.database_wait_s)
-    secret, trusted, observers = (
+    observers, secret, trusted = (
+        metrics.observers(),
         settings.secret_bytes(),
         Trusted(settings.trusted_proxies),
-        metrics.observers(),
     )
-    access = logs.AccessLog(settings.log_level, settings.log_format)
-
-    settle = Tracking(database, tracking.Words(), clock, entropy).settle
-    desk = Desk(settle, settings.group_cap, settings.max_waiting, observers)
-    buffer = ClickBuffer(database, settings.click_flush_ms, settings.max_clicks_waiting, observers)
-    doors = clicks.Doors(
-        Routes(database, secret), Clicks(buffer, clock, entropy), trusted, settings.body_timeout_s
-    )
-    housekeeping = Housekeeping(database, clock)
-
-    def answered(code: str) -> None:
-        observers.answered(code)
-        housekeeping.count(code)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI):
-        desk.open(asyncio.get_running_loop())
-        buffer.open()
-        housekeeping.open()
-        yield
-        await asyncio.to_thread(desk.close, settings.drain_s)
-        await asyncio.to_thread(buffer.drain, settings.drain_s)
-        await asyncio.to_thread(housekeeping.close)
-        access.flush()
-        database.close()
-
+    parts = _parts(settings, observers, clock, entropy)
+    database, desk, buffer = parts.database, parts.desk, parts.buffer
     app = Application(
         title="refledger",
         version=__version__,
-        lifespan=lifespan,
+        lifespan=_lifespan(parts, settings.drain_s),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         exception_handlers=exception_handlers,
     )
+
+    def answered(code: str) -> None:
+        observers.answered(code)
+        parts.housekeeping.count(code)
+
     track = tracking.TrackConversion(desk, secret, trusted, settings.body_timeout_s, answered)
+    visits = Clicks(buffer, clock, entropy)
+    doors = clicks.Doors(Routes(database, secret), visits, trusted, settings.body_timeout_s)
     plain = [*tracking.routes(track), *clicks.routes(doors)]
     app.router.routes += plain + health.routes(checks(database, lambda: desk.alive, lambda: buffer.alive))
     api.install(app, database=database, secret=secret, clock=clock, entropy=entropy)
-    app.wrap(Plumbing(PlainFirst(app.inner, plain), access, trusted, clock, entropy))
+    app.wrap(Plumbing(PlainFirst(app.inner, plain), parts.access, trusted, clock, entropy))
     return app
+
+
+def _parts(settings: Settings, observers: Observers, clock: Callable[[], int], entropy) -> _Parts:
+    database = Database(settings.database_url, settings.database_wait_s)
+    settle = Tracking(database, tracking.Words(), clock, entropy).settle
+    return _Parts(
+        database,
+        Desk(settle, settings.group_cap, settings.max_waiting, observers),
+        ClickBuffer(database, settings.click_flush_ms, settings.max_clicks_waiting, observers),
+        Housekeeping(database, clock),
+        logs.AccessLog(settings.log_level, settings.log_format),
+    )
+
+
+def _lifespan(parts: _Parts, drain_s: float):
+    """Opens what works in the background; at the end settles and stores all that was taken, then closes."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI):
+        parts.desk.open(asyncio.get_running_loop())
+        parts.buffer.open()
+        parts.housekeeping.open()
+        yield
+        await asyncio.to_thread(parts.desk.close, drain_s)
+        await asyncio.to_thread(parts.buffer.drain, drain_s)
+        await asyncio.to_thread(parts.housekeeping.close)
+        parts.access.flush()
+        parts.database.close()
+
+    return lifespan

@@ -8,8 +8,9 @@ from refledger.core.refusals import Reason
 from refledger.services import demo
 from refledger.services.doctor import DAY_MS, SUGGESTIONS, examine
 from refledger.settings import Settings
-from refledger.store.engine import Database, Insert
+from refledger.store.engine import Database
 from refledger.store.schema import attempts, clicks, conversions, door_counts
+from refledger.store.statements import Insert
 
 SECRET_TEXT = "0123456789abcdef0123456789abcdef"
 

@@ -10,7 +10,7 @@ _KINDS = (
     (
         "crawler",
         r"(?<!cu)bot\b|bot[/_-]|\bcrawl|crawler|spider\b|slurp|facebookexternalhit|facebookcatalog|meta-externala"
-        r"|whatsapp/|\bskypeuripreview|\bvkshare|\bpinterest/|\bia_archiver|mediapartners-google"
+        r"|whatsapp/|\bskypeuripreview|\bvkshare|^pinterest/|\bia_archiver|mediapartners-google"
         r"|google-(?:inspectiontool|read-aloud|pagerenderer|safety|extended)|googleother|feedfetcher"
         r"|\bbingpreview|\byandex\.com/bots|\bbaiduspider|\bembedly|\bquora link preview|\boutbrain"
         r"|\bflipboardproxy|\bnuzzel|\btumblr/|\bvalidator|\bpingdom|uptimerobot|\bstatuscake|\bsite24x7"

@@ -22,7 +22,7 @@ _REFUSED = {
     Reason.INVALID_EMAIL: "It was refused because the customer's e-mail address is not well formed.",
     Reason.DISPOSABLE_EMAIL: "It was refused because the customer's e-mail address is a disposable one ({matched}).",
     Reason.INVALID_AFFILIATE: "It was refused because the referral code is unknown or its affiliate is not active.",
-    Reason.INVALID_COUPON: "It was refused because the coupon is unknown or not valid now, or its affiliate not active.",
+    Reason.INVALID_COUPON: "It was refused because the coupon is unknown or not valid, or its affiliate not active.",
     Reason.DUPLICATE: "It was refused because this customer or order was tracked before, as {conversion_id}.",
     Reason.RATE_LIMITED: "It was refused because the affiliate had reached the {window} limit of conversions; "
     "there was room again {retry_after_s} seconds later.",

@@ -41,9 +41,7 @@ def accept_attempt(
     work = _work(connection, tenant, attempt, affiliate_id, now_ms)
     hold(connection, (lock_number(key) for key in _contends_for(work, attempt_id)))
     attempt = _acceptable(connection, tenant, attempt_id)  # again: another may have accepted it meanwhile
-    own, order = review.customer_and_order(
-        connection, tenant.merchant_id, work.mailbox_key, work.email_key, work.order_key
-    )
+    own, order = review.customer_and_order(connection, tenant.merchant_id, work.email_key, work.order_key)
     work.history = History(own, order, Counted(None, None))
     repeats = stored(work.program.repeat_purchases)
     displaced = check_identity(
@@ -163,5 +161,5 @@ def _by_code(
 
 
 def _contends_for(work: Work, attempt_id: str) -> list[str]:
-    keys = (work.affiliate.id, work.mailbox_key, work.order_key, attempt_id)
+    keys = (work.affiliate.id, work.email_key, work.order_key, attempt_id)
     return [key for key in keys if key]

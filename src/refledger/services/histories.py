@@ -19,20 +19,21 @@ from refledger.services.setups import Shelf, policy_version
 from refledger.store import history, setup
 from refledger.store.engine import Connection
 
+SPELLINGS = "email.mailbox_reuse"
 SPELLINGS_MS = 90 * DAY_MS
 FRAUDS = "affiliate.confirmed_fraud"
 FRAUDS_MS = 90 * DAY_MS
 REPEAT_SALE = "conversion.repeat_sale"
 REPEAT_SALE_MS = 10 * 60_000
-_WINDOWS_MS = {**KINDS, FRAUDS: FRAUDS_MS, REPEAT_SALE: REPEAT_SALE_MS}
+_WINDOWS_MS = {**KINDS, SPELLINGS: SPELLINGS_MS, FRAUDS: FRAUDS_MS, REPEAT_SALE: REPEAT_SALE_MS}
 
 Customers = dict[tuple[str, str], list[Past]]
 
 
 def gather(connection: Connection, works: Sequence[Work], shelf: Shelf, now_ms: int) -> list[Work]:
     """Fills history and case of each work. Answers those whose affiliate turns out not to be held: they must wait."""
-    customers = history.of_mailboxes(
-        connection, [_pair(work, work.mailbox_key) for work in works if work.mailbox_key]
+    customers = history.of_customers(
+        connection, [_pair(work, work.email_key) for work in works if work.email_key]
     )
     _stay_with_first(connection, works, customers, shelf)
     unheld = [work for work in works if work.affiliate.id not in work.held]
@@ -41,10 +42,9 @@ def gather(connection: Connection, works: Sequence[Work], shelf: Shelf, now_ms: 
     _standings(connection, works, now_ms)
     counted = _counted(connection, works)
     for work in works:
-        customer = customers.get(_pair(work, work.mailbox_key), [])
-        own = tuple(past for past in customer if past.email_key == work.email_key)
+        own = tuple(customers.get(_pair(work, work.email_key), ()))
         work.history = History(own, orders.get(_pair(work, work.order_key)), counted[id(work)])
-        work.case = _case(work, customer, shelf)
+        work.case = _case(work, shelf)
     _clicks(connection, works)
     _sightings(connection, works)
     return unheld
@@ -70,11 +70,7 @@ def _stay_with_first(
     firsts = {}
     for work in works:
         if work.program.attribution == "first":
-            standing = (
-                past
-                for past in customers.get(_pair(work, work.mailbox_key), [])
-                if past.stands and past.email_key == work.email_key
-            )
+            standing = (past for past in customers.get(_pair(work, work.email_key), []) if past.stands)
             if first := next(standing, None):
                 firsts[id(work)] = (work.merchant_id, first.affiliate_id)
     if not firsts:
@@ -124,11 +120,10 @@ def _counted(connection: Connection, works: Sequence[Work]) -> dict[int, Counted
     return counted
 
 
-def _case(work: Work, customer: Sequence[Past], shelf: Shelf) -> Case:
-    report, affiliate, since_ms = work.report, work.affiliate, work.now_ms - SPELLINGS_MS
+def _case(work: Work, shelf: Shelf) -> Case:
+    report, affiliate = work.report, work.affiliate
     work.policy = shelf.policy(work.program, affiliate)
     work.policy_version = policy_version(work.program, affiliate)
-    spellings = {past.email_key for past in customer if past.at_ms >= since_ms} - {work.email_key}
     return Case(
         now_ms=work.now_ms,
         conversion_type=report.conversion_type,
@@ -144,7 +139,6 @@ def _case(work: Work, customer: Sequence[Past], shelf: Shelf) -> Case:
             past.stands and past.type == "signup" and past.affiliate_id == affiliate.id
             for past in work.history.own
         ),
-        mailbox_spellings=len(spellings),
     )
 
 
@@ -210,6 +204,8 @@ def _sightings(connection: Connection, works: Sequence[Work]) -> None:
             texts.append((REPEAT_SALE, _sale(work)))
         customer_key = work.mailbox_key or work.conversion_id
         work.sightings = [(kind, _key(work, kind, text), customer_key) for kind, text in texts]
+        if case.email:
+            work.sightings.append((SPELLINGS, _key(work, SPELLINGS, case.email.mailbox), work.email_key))
         asked = [*work.sightings, (FRAUDS, _key(work, FRAUDS, case.affiliate_id), "")]
         wanted += [
             (work.merchant_id, key, work.now_ms - _WINDOWS_MS[kind], f"{place}:{kind}", own)
@@ -219,6 +215,7 @@ def _sightings(connection: Connection, works: Sequence[Work]) -> None:
     for place, work in enumerate(works):
         case = work.case
         case.sightings = {kind: seen.get(f"{place}:{kind}", 0) for kind, _, _ in work.sightings}
+        case.mailbox_spellings = case.sightings.pop(SPELLINGS, 0)
         case.confirmed_frauds = seen.get(f"{place}:{FRAUDS}", 0)
         case.repeat_sale = case.sightings.pop(REPEAT_SALE, 0) > 0
 

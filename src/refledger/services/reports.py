@@ -75,15 +75,13 @@ def list_conversions(
 
 
 def _by_email(connection: Connection, tenant: Tenant, text: str, program_id: str | None) -> Filters:
-    """By the fingerprint of the mailbox, which is indexed, and then by the address itself."""
+    """By the fingerprint of the address, which is indexed."""
     email = emails.parse(text)
     if email is None:
         return {"email": text.strip().lower()}
     scope = [program_id] if program_id else programs.program_ids(connection, tenant.merchant_id)
-    keys = [
-        fingerprint(tenant.fingerprint_key, "mailbox", each, tenant.mode, email.mailbox) for each in scope
-    ]
-    return {"email": email.address, "mailbox_key": keys}
+    keys = [fingerprint(tenant.fingerprint_key, "email", each, tenant.mode, email.address) for each in scope]
+    return {"email": email.address, "email_key": keys}
 
 
 def get_conversion(connection: Connection, tenant: Tenant, conversion_id: str) -> Row:

@@ -116,7 +116,7 @@ def balance(connection: Connection, tenant: Tenant, affiliate_id: str) -> dict[s
 def _held(connection: Connection, tenant: Tenant, conversion_id: str) -> dict[str, Any]:
     """The conversion's row, read again once its keys are held."""
     conversion = _find(connection, tenant, conversion_id)
-    keys = (conversion["affiliate_id"], conversion["mailbox_key"], _order_key(tenant, conversion))
+    keys = (conversion["affiliate_id"], conversion["email_key"], _order_key(tenant, conversion))
     hold(connection, (lock_number(key) for key in keys if key))
     return _find(connection, tenant, conversion_id)
 
@@ -138,9 +138,7 @@ def _next(step: str, conversion: Mapping[str, Any]) -> str:
 def _take_identity(connection: Connection, tenant: Tenant, conversion: dict[str, Any], now_ms: int) -> None:
     program_id, mode, kind = conversion["program_id"], conversion["mode"], conversion["type"]
     order_key = _order_key(tenant, conversion)
-    own, order = review.customer_and_order(
-        connection, tenant.merchant_id, conversion["mailbox_key"], conversion["email_key"], order_key
-    )
+    own, order = review.customer_and_order(connection, tenant.merchant_id, conversion["email_key"], order_key)
     own = tuple(past for past in own if past.id != conversion["id"])
     program = setup.programs_of(connection, [(tenant.merchant_id, program_id)])[
         tenant.merchant_id, program_id

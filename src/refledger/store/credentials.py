@@ -10,7 +10,9 @@ from refledger.store.schema import api_key_routes, api_keys, merchants
 def key_in_force(connection: Connection, key_hash: str) -> Row | None:
     """`merchant_id`, `key_id`, `kind`, `mode` and `fingerprint_key`; None where the key is unknown or revoked."""
     route = connection.execute(
-        select(api_key_routes.c.merchant_id, api_key_routes.c.key_id).where(api_key_routes.c.key_hash == key_hash)
+        select(api_key_routes.c.merchant_id, api_key_routes.c.key_id).where(
+            api_key_routes.c.key_hash == key_hash
+        )
     ).first()
     if route is None:
         return None

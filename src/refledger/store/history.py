@@ -6,8 +6,9 @@ from sqlalchemy import and_, bindparam, case, func, literal, select, union_all
 
 from refledger.core.clicks import Nearby, StoredClick
 from refledger.core.duplicates import Past
-from refledger.store.engine import Connection, Query, item, number_item, rows_of
+from refledger.store.engine import Connection
 from refledger.store.schema import clicks, conversions, idempotency, sightings, standings
+from refledger.store.statements import Query, item, number_item, rows_of
 
 Pair = tuple[str, str]
 
@@ -40,12 +41,12 @@ _PAST = (
     conversions.c.click_id,
     conversions.c.at_ms,
 )
-_BY_MAILBOX = Query(
-    select(conversions.c.merchant_id, conversions.c.mailbox_key, *_PAST)
+_BY_CUSTOMER = Query(
+    select(conversions.c.merchant_id, *_PAST)
     .select_from(
         _ids.join(
             conversions,
-            and_(conversions.c.merchant_id == item(_ids, 0), conversions.c.mailbox_key == item(_ids, 1)),
+            and_(conversions.c.merchant_id == item(_ids, 0), conversions.c.email_key == item(_ids, 1)),
         )
     )
     .order_by(conversions.c.at_ms)
@@ -174,12 +175,13 @@ def replays(connection: Connection, keys: Iterable[Pair], since_ms: int) -> dict
     return {(row[0], row[1]): (row[2], row[3], row[4]) for row in found}
 
 
-def of_mailboxes(connection: Connection, mailboxes: Iterable[Pair]) -> dict[Pair, list[Past]]:
-    """(merchant id, mailbox key) → every conversion of the mailbox in its program and mode, the oldest first."""
-    wanted = list(set(mailboxes))
+def of_customers(connection: Connection, customers: Iterable[Pair]) -> dict[Pair, list[Past]]:
+    """(merchant id, e-mail key) → every conversion of the customer in their program and mode, the oldest first."""
+    wanted = list(set(customers))
     found: dict[Pair, list[Past]] = {}
-    for merchant_id, key, *past in _BY_MAILBOX.rows(connection, ids=wanted) if wanted else []:
-        found.setdefault((merchant_id, key), []).append(Past(*past))
+    for merchant_id, *row in _BY_CUSTOMER.rows(connection, ids=wanted) if wanted else []:
+        past = Past(*row)
+        found.setdefault((merchant_id, past.email_key), []).append(past)
     return found
 
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from sqlalchemy import bindparam, delete, func, select
 
-from refledger.store.engine import Connection, Insert, Query, item, rows_of
+from refledger.store.engine import Connection
 from refledger.store.schema import attempts, door_counts, idempotency, merchants, sightings
+from refledger.store.statements import Insert, Query, item, rows_of
 
 _MERCHANTS = select(merchants.c.merchant_id)
 _rows = rows_of("rows")

@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import BigInteger, and_, bindparam, cast, func, select
 
-from refledger.store.engine import Connection, Query, item, rows_of
+from refledger.store.engine import Connection
 from refledger.store.schema import ACCOUNTS, conversions, entries, standings
+from refledger.store.statements import Query, item, rows_of
 
 Pair = tuple[str, str]
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from refledger.store.engine import Connection, Insert
+from refledger.store.engine import Connection
 from refledger.store.schema import api_key_routes, api_keys, merchants
+from refledger.store.statements import Insert
 
 _insert_merchant = Insert(merchants)
 _insert_keys = Insert(api_keys)

@@ -6,8 +6,9 @@ from sqlalchemy import bindparam, delete, select, update
 
 from refledger.core.duplicates import Past
 from refledger.store import history
-from refledger.store.engine import Connection, Query
+from refledger.store.engine import Connection
 from refledger.store.schema import attempts, conversions, sightings
+from refledger.store.statements import Query
 
 _CHANGED = (
     "decision",
@@ -79,12 +80,9 @@ def forget_sighting(connection: Connection, merchant_id: str, key: str, subject_
 
 
 def customer_and_order(
-    connection: Connection, merchant_id: str, mailbox_key: str, email_key: str, order_key: str | None
+    connection: Connection, merchant_id: str, email_key: str, order_key: str | None
 ) -> tuple[tuple[Past, ...], Past | None]:
     """The conversions of the very same e-mail address, the oldest first, and the one that has the order id."""
-    customer = history.of_mailboxes(connection, [(merchant_id, mailbox_key)]).get(
-        (merchant_id, mailbox_key), []
-    )
+    own = history.of_customers(connection, [(merchant_id, email_key)]).get((merchant_id, email_key), [])
     orders = history.of_orders(connection, [(merchant_id, order_key)]) if order_key else {}
-    own = tuple(past for past in customer if past.email_key == email_key)
-    return own, orders.get((merchant_id, order_key))
+    return tuple(own), orders.get((merchant_id, order_key))

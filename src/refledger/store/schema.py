@@ -7,32 +7,10 @@ since the epoch, UTC (`…_ms`); money is integer minor units (`…_minor`); `�
 (`core.fingerprints`), fixed-width stand-ins for wide or personal text; JSON is stored as text and read by its caller.
 """
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    CheckConstraint,
-    Column,
-    Index,
-    Integer,
-    MetaData,
-    PrimaryKeyConstraint,
-    Table,
-    Text,
-    UniqueConstraint,
-    text,
-)
+from sqlalchemy import CheckConstraint, Index, PrimaryKeyConstraint, UniqueConstraint, text
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-    }
-)
-
-Number = BigInteger().with_variant(Integer(), "sqlite")
-Flag = Boolean().with_variant(Integer(), "sqlite")
+from refledger.store.columns import flag, merchant, number, table, text_column
+from refledger.store.columns import metadata as metadata
 
 ACCOUNTS = (
     "pending",
@@ -46,155 +24,141 @@ ACCOUNTS = (
 )
 
 
-def _table(name: str, *parts, **options) -> Table:
-    return Table(name, metadata, *parts, sqlite_strict=True, **options)
-
-
-def _text(name: str, **options) -> Column:
-    return Column(name, Text, nullable=options.pop("nullable", False), **options)
-
-
-def _number(name: str, **options) -> Column:
-    return Column(name, Number, nullable=options.pop("nullable", False), **options)
-
-
-def _flag(name: str, **options) -> Column:
-    return Column(name, Flag, nullable=False, **options)
-
-
-def _merchant() -> Column:
-    return _text("merchant_id")
-
-
 # ── routing: what leads to a merchant ────────────────────────────────────────────────────────────────────────────
 
-api_key_routes = _table(
-    "api_key_routes", _text("key_hash", primary_key=True), _text("merchant_id"), _text("key_id")
+api_key_routes = table(
+    "api_key_routes",
+    text_column("key_hash", primary_key=True),
+    text_column("merchant_id"),
+    text_column("key_id"),
 )
-slug_routes = _table(
-    "slug_routes", _text("slug", primary_key=True), _text("merchant_id"), _text("program_id")
+slug_routes = table(
+    "slug_routes",
+    text_column("slug", primary_key=True),
+    text_column("merchant_id"),
+    text_column("program_id"),
 )
 
 # Answers given before a merchant is known (bad bodies, bad keys), counted for `doctor`.
-door_counts = _table(
+door_counts = table(
     "door_counts",
-    _number("hour_ms"),
-    _text("code"),
-    _number("answers"),
+    number("hour_ms"),
+    text_column("code"),
+    number("answers"),
     PrimaryKeyConstraint("hour_ms", "code"),
 )
 
 # ── the merchant and what they set up ────────────────────────────────────────────────────────────────────────────
 
-merchants = _table(
+merchants = table(
     "merchants",
-    _text("merchant_id", primary_key=True),
-    _text("name"),
-    _text("fingerprint_key"),  # hex; keys every fingerprint of this merchant's data
-    _number("lists_version", server_default="0"),  # rises with each change of `list_entries`
-    _number("created_ms"),
+    text_column("merchant_id", primary_key=True),
+    text_column("name"),
+    text_column("fingerprint_key"),  # hex; keys every fingerprint of this merchant's data
+    number("lists_version", server_default="0"),  # rises with each change of `list_entries`
+    number("created_ms"),
 )
 
-api_keys = _table(
+api_keys = table(
     "api_keys",
-    _merchant(),
-    _text("id"),
-    _text("kind"),  # publishable | secret
-    _text("mode"),  # live | test
-    _text("hint"),  # prefix and last four characters
-    _text("key_hash"),
-    _text("label", server_default=""),
-    _number("created_ms"),
-    _number("revoked_ms", nullable=True),
+    merchant(),
+    text_column("id"),
+    text_column("kind"),  # publishable | secret
+    text_column("mode"),  # live | test
+    text_column("hint"),  # prefix and last four characters
+    text_column("key_hash"),
+    text_column("label", server_default=""),
+    number("created_ms"),
+    number("revoked_ms", nullable=True),
     PrimaryKeyConstraint("merchant_id", "id"),
     CheckConstraint("kind IN ('publishable', 'secret')", name="kind"),
     CheckConstraint("mode IN ('live', 'test')", name="mode"),
 )
 
-programs = _table(
+programs = table(
     "programs",
-    _merchant(),
-    _text("id"),
-    _text("name"),
-    _text("slug"),
-    _text("currency"),
-    _text("site_url"),
-    _text("allowed_hosts"),  # JSON list of hosts that /r/ may send visitors to, besides the site's own
-    _text("allowed_origins"),  # JSON list; empty: any origin
-    _number("window_days"),
-    _text("commission"),  # JSON terms: {"purchase": {"type", "value"}, "signup": {...}}
-    _text("repeat_purchases"),  # JSON: "first" | "lifetime" | {"months": N}
-    _number("limit_hourly"),
-    _number("limit_daily"),
-    _text("attribution"),  # last | first
-    _number("max_revenue_minor"),
-    _text("policy_id", nullable=True),  # the overrides in force; none: the default policy
-    _text("status"),  # active | paused | archived
-    _number("created_ms"),
+    merchant(),
+    text_column("id"),
+    text_column("name"),
+    text_column("slug"),
+    text_column("currency"),
+    text_column("site_url"),
+    text_column("allowed_hosts"),  # JSON list of hosts that /r/ may send visitors to, besides the site's own
+    text_column("allowed_origins"),  # JSON list; empty: any origin
+    number("window_days"),
+    text_column("commission"),  # JSON terms: {"purchase": {"type", "value"}, "signup": {...}}
+    text_column("repeat_purchases"),  # JSON: "first" | "lifetime" | {"months": N}
+    number("limit_hourly"),
+    number("limit_daily"),
+    text_column("attribution"),  # last | first
+    number("max_revenue_minor"),
+    text_column("policy_id", nullable=True),  # the overrides in force; none: the default policy
+    text_column("status"),  # active | paused | archived
+    number("created_ms"),
     PrimaryKeyConstraint("merchant_id", "id"),
 )
 
-affiliates = _table(
+affiliates = table(
     "affiliates",
-    _merchant(),
-    _text("id"),
-    _text("program_id"),
-    _text("email"),
-    _text("name"),
-    _text("ref_code"),
-    _text("code_key"),
-    _text("status"),  # active | paused | banned
-    _number("limit_hourly", nullable=True),
-    _number("limit_daily", nullable=True),
-    _text("commission", nullable=True),  # JSON terms of their own
-    _text("known_addresses"),  # JSON list of address text
-    _text("policy_id", nullable=True),
-    _number("created_ms"),
+    merchant(),
+    text_column("id"),
+    text_column("program_id"),
+    text_column("email"),
+    text_column("name"),
+    text_column("ref_code"),
+    text_column("code_key"),
+    text_column("status"),  # active | paused | banned
+    number("limit_hourly", nullable=True),
+    number("limit_daily", nullable=True),
+    text_column("commission", nullable=True),  # JSON terms of their own
+    text_column("known_addresses"),  # JSON list of address text
+    text_column("policy_id", nullable=True),
+    number("created_ms"),
     PrimaryKeyConstraint("merchant_id", "id"),
     UniqueConstraint("merchant_id", "code_key"),
     Index(None, "merchant_id", "program_id", "id"),
 )
 
-coupons = _table(
+coupons = table(
     "coupons",
-    _merchant(),
-    _text("id"),
-    _text("program_id"),
-    _text("affiliate_id"),
-    _text("code"),
-    _text("code_key"),
-    _number("starts_ms", nullable=True),
-    _number("ends_ms", nullable=True),
-    _flag("active"),
-    _number("created_ms"),
+    merchant(),
+    text_column("id"),
+    text_column("program_id"),
+    text_column("affiliate_id"),
+    text_column("code"),
+    text_column("code_key"),
+    number("starts_ms", nullable=True),
+    number("ends_ms", nullable=True),
+    flag("active"),
+    number("created_ms"),
     PrimaryKeyConstraint("merchant_id", "id"),
     UniqueConstraint("merchant_id", "code_key"),
     Index(None, "merchant_id", "program_id", "id"),
 )
 
-policies = _table(
+policies = table(
     "policies",
-    _merchant(),
-    _text("id"),
-    _text("program_id"),
-    _text("affiliate_id", nullable=True),
-    _number("version"),  # 1, 2, … within the program or the affiliate
-    _text("document"),  # JSON overrides
-    _number("created_ms"),
+    merchant(),
+    text_column("id"),
+    text_column("program_id"),
+    text_column("affiliate_id", nullable=True),
+    number("version"),  # 1, 2, … within the program or the affiliate
+    text_column("document"),  # JSON overrides
+    number("created_ms"),
     PrimaryKeyConstraint("merchant_id", "id"),
 )
 
-list_entries = _table(
+list_entries = table(
     "list_entries",
-    _merchant(),
-    _text("id"),
-    _text("program_id", nullable=True),  # none: all of the merchant's programs
-    _text("action"),  # allow | block
-    _text("kind"),  # mailbox | domain | address_range | affiliate
-    _text("value"),
-    _text("note", server_default=""),
-    _number("expires_ms", nullable=True),
-    _number("created_ms"),
+    merchant(),
+    text_column("id"),
+    text_column("program_id", nullable=True),  # none: all of the merchant's programs
+    text_column("action"),  # allow | block
+    text_column("kind"),  # mailbox | domain | address_range | affiliate
+    text_column("value"),
+    text_column("note", server_default=""),
+    number("expires_ms", nullable=True),
+    number("created_ms"),
     PrimaryKeyConstraint("merchant_id", "id"),
 )
 
@@ -203,77 +167,77 @@ list_entries = _table(
 
 def _click_columns():
     return (
-        _merchant(),
-        _text("id"),
-        _text("program_id"),
-        _text("affiliate_id"),
-        _text("mode"),
-        _text("source"),  # link (the redirect) | page (track-click)
-        _text("address_key"),  # of affiliate, mode and address unit
-        _text("agent_key"),
-        _text("address", nullable=True),
-        _text("agent", nullable=True),
-        _text("url", nullable=True),
-        _text("referrer", nullable=True),
-        _text("sub_id", nullable=True),
-        _text("dest", nullable=True),  # Sec-Fetch-Dest
-        _number("at_ms"),
+        merchant(),
+        text_column("id"),
+        text_column("program_id"),
+        text_column("affiliate_id"),
+        text_column("mode"),
+        text_column("source"),  # link (the redirect) | page (track-click)
+        text_column("address_key"),  # of affiliate, mode and address unit
+        text_column("agent_key"),
+        text_column("address", nullable=True),
+        text_column("agent", nullable=True),
+        text_column("url", nullable=True),
+        text_column("referrer", nullable=True),
+        text_column("sub_id", nullable=True),
+        text_column("dest", nullable=True),  # Sec-Fetch-Dest
+        number("at_ms"),
         PrimaryKeyConstraint("merchant_id", "id"),
     )
 
 
-clicks = _table("clicks", *_click_columns(), Index(None, "merchant_id", "address_key", "at_ms"))
+clicks = table("clicks", *_click_columns(), Index(None, "merchant_id", "address_key", "at_ms"))
 
 # Crawlers and prefetches: kept apart, so that no query for attribution can meet them.
-automated_clicks = _table("automated_clicks", *_click_columns(), _text("why"))
+automated_clicks = table("automated_clicks", *_click_columns(), text_column("why"))
 
 # ── conversions ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-conversions = _table(
+conversions = table(
     "conversions",
-    _merchant(),
-    _text("id"),
-    _text("program_id"),
-    _text("affiliate_id"),
-    _text("mode"),
-    _text("type"),  # signup | purchase
-    _text("status"),  # what is shown: see core.conversions.shown_status
-    _text("decision"),  # the merchant's: pending | pending_review | approved | rejected
-    _text("initial"),  # pending | pending_review: what a reopened conversion returns to
-    _text("decision_reason", nullable=True),
-    _flag("verified"),
-    _text("via"),  # ref_code | coupon | first
-    _text("ref_code", nullable=True),
-    _text("coupon_id", nullable=True),
-    _text("email"),
-    _text("email_key"),
-    _text("mailbox_key"),
-    _text("identity_key", nullable=True),  # held while the conversion stands, released by a rejection
-    _text("order_key", nullable=True),  # likewise
-    _text("order_id", nullable=True),
-    _text("customer_id", nullable=True),
-    _number("revenue_minor"),
-    _text("currency"),
-    _number("commission_minor"),
-    _flag("refunded"),
-    _number("refunded_minor"),
-    _text("dispute", nullable=True),  # open | won | lost
-    _number("score"),
-    _text("address", nullable=True),
-    _text("agent", nullable=True),
-    _text("click_id", nullable=True),
-    _text("metadata", nullable=True),
-    _text("attempt_id", nullable=True),
-    _number(
+    merchant(),
+    text_column("id"),
+    text_column("program_id"),
+    text_column("affiliate_id"),
+    text_column("mode"),
+    text_column("type"),  # signup | purchase
+    text_column("status"),  # what is shown: see core.conversions.shown_status
+    text_column("decision"),  # the merchant's: pending | pending_review | approved | rejected
+    text_column("initial"),  # pending | pending_review: what a reopened conversion returns to
+    text_column("decision_reason", nullable=True),
+    flag("verified"),
+    text_column("via"),  # ref_code | coupon | first
+    text_column("ref_code", nullable=True),
+    text_column("coupon_id", nullable=True),
+    text_column("email"),
+    text_column("email_key"),
+    text_column("identity_key", nullable=True),  # held while the conversion stands, released by a rejection
+    text_column("order_key", nullable=True),  # likewise
+    text_column("order_id", nullable=True),
+    text_column("customer_id", nullable=True),
+    number("revenue_minor"),
+    text_column("currency"),
+    number("commission_minor"),
+    flag("refunded"),
+    number("refunded_minor"),
+    text_column("dispute", nullable=True),  # open | won | lost
+    number("score"),
+    text_column("address", nullable=True),
+    text_column("agent", nullable=True),
+    text_column("click_id", nullable=True),
+    text_column("metadata", nullable=True),
+    text_column("attempt_id", nullable=True),
+    number(
         "accepted_no", nullable=True
     ),  # the affiliate's n-th accepted, for limits; none: counts towards none
-    _number("verified_no", nullable=True),  # the n-th verified one
-    _number("at_ms"),
-    _number("updated_ms"),
+    number("verified_no", nullable=True),  # the n-th verified one
+    number("at_ms"),
+    number("updated_ms"),
     PrimaryKeyConstraint("merchant_id", "id"),
-    UniqueConstraint("merchant_id", "identity_key"),
+    # One index for two ends: an identity belongs to one address, so this keeps identities unique, and finds
+    # everything that a customer did.
+    UniqueConstraint("merchant_id", "email_key", "identity_key"),
     UniqueConstraint("merchant_id", "order_key"),
-    Index(None, "merchant_id", "mailbox_key"),
     Index("uq_conversions_accepted_no", "merchant_id", "affiliate_id", "mode", "accepted_no", unique=True),
     Index(
         "uq_conversions_verified_no",
@@ -291,74 +255,74 @@ conversions = _table(
 )
 
 # Why it was decided so: the record of each conversion, beside the hot table.
-decisions = _table(
+decisions = table(
     "decisions",
-    _merchant(),
-    _text("conversion_id"),
-    _text("record"),
+    merchant(),
+    text_column("conversion_id"),
+    text_column("record"),
     PrimaryKeyConstraint("merchant_id", "conversion_id"),
 )
 
 # Who else was seen under the same fingerprint lately (`core.fraud.sightings`).
-sightings = _table(
+sightings = table(
     "sightings",
-    _merchant(),
-    _text("key"),
-    _number("at_ms"),
-    _text("subject_id"),  # the conversion
-    _text("customer_key"),
+    merchant(),
+    text_column("key"),
+    number("at_ms"),
+    text_column("subject_id"),  # the conversion
+    text_column("customer_key"),
     PrimaryKeyConstraint("merchant_id", "key", "at_ms", "subject_id"),
     sqlite_with_rowid=False,
 )
 
-attempts = _table(
+attempts = table(
     "attempts",
-    _merchant(),
-    _text("id"),
-    _text("program_id", nullable=True),
-    _text("affiliate_id", nullable=True),
-    _text("mode"),
-    _flag("verified"),
-    _text("code"),  # core.refusals.Reason
-    _text("input"),  # JSON: the request's fields without its key
-    _text("record"),  # JSON: the decision
-    _text("request_id"),
-    _text("conversion_id", nullable=True),  # what it was accepted as
-    _number("at_ms"),
-    _number("updated_ms"),
+    merchant(),
+    text_column("id"),
+    text_column("program_id", nullable=True),
+    text_column("affiliate_id", nullable=True),
+    text_column("mode"),
+    flag("verified"),
+    text_column("code"),  # core.refusals.Reason
+    text_column("input"),  # JSON: the request's fields without its key
+    text_column("record"),  # JSON: the decision
+    text_column("request_id"),
+    text_column("conversion_id", nullable=True),  # what it was accepted as
+    number("at_ms"),
+    number("updated_ms"),
     PrimaryKeyConstraint("merchant_id", "id"),
 )
 
 # Unverified attempts by program and hour: kept one by one up to a ceiling, counted beyond it.
-attempt_hours = _table(
+attempt_hours = table(
     "attempt_hours",
-    _merchant(),
-    _text("program_id"),  # '' where the program is unknown
-    _text("mode"),
-    _number("hour_ms"),
-    _number("kept"),
-    _number("counted"),
+    merchant(),
+    text_column("program_id"),  # '' where the program is unknown
+    text_column("mode"),
+    number("hour_ms"),
+    number("kept"),
+    number("counted"),
     PrimaryKeyConstraint("merchant_id", "program_id", "mode", "hour_ms"),
 )
 
 # ── money ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 # An entry moves one amount from one account to another: it balances by construction.
-entries = _table(
+entries = table(
     "entries",
-    _merchant(),
-    _text("cause"),  # the event that caused it
-    _text("kind"),
-    _number("line"),
-    _text("program_id"),
-    _text("affiliate_id"),
-    _text("mode"),
-    _text("currency"),
-    _text("conversion_id"),
-    _text("debit"),  # the account the amount leaves
-    _text("credit"),  # the account it reaches
-    _number("amount_minor"),
-    _number("at_ms"),
+    merchant(),
+    text_column("cause"),  # the event that caused it
+    text_column("kind"),
+    number("line"),
+    text_column("program_id"),
+    text_column("affiliate_id"),
+    text_column("mode"),
+    text_column("currency"),
+    text_column("conversion_id"),
+    text_column("debit"),  # the account the amount leaves
+    text_column("credit"),  # the account it reaches
+    number("amount_minor"),
+    number("at_ms"),
     PrimaryKeyConstraint("merchant_id", "cause", "kind", "line"),
     Index(None, "merchant_id", "conversion_id"),
     CheckConstraint("amount_minor > 0 AND debit <> credit", name="moves"),
@@ -366,17 +330,17 @@ entries = _table(
 )
 
 # Where an affiliate stands, in one mode: what the accounts hold and how many conversions were accepted.
-standings = _table(
+standings = table(
     "standings",
-    _merchant(),
-    _text("affiliate_id"),
-    _text("mode"),
-    _text("program_id"),
-    _text("currency"),
-    _number("accepted_count"),
-    _number("verified_count"),
-    _number("last_accepted_ms"),
-    *(_number(f"{account}_minor") for account in ACCOUNTS),
+    merchant(),
+    text_column("affiliate_id"),
+    text_column("mode"),
+    text_column("program_id"),
+    text_column("currency"),
+    number("accepted_count"),
+    number("verified_count"),
+    number("last_accepted_ms"),
+    *(number(f"{account}_minor") for account in ACCOUNTS),
     PrimaryKeyConstraint("merchant_id", "affiliate_id", "mode"),
     CheckConstraint(" + ".join(f"{account}_minor" for account in ACCOUNTS) + " = 0", name="balanced"),
     CheckConstraint(
@@ -387,39 +351,39 @@ standings = _table(
 
 # ── what happened, and what was promised ─────────────────────────────────────────────────────────────────────────
 
-events = _table(
+events = table(
     "events",
-    _merchant(),
-    _text("id"),
-    _text("type"),
-    _text("mode"),
-    _text("subject_id"),
-    _text("data"),
-    _number("at_ms"),
+    merchant(),
+    text_column("id"),
+    text_column("type"),
+    text_column("mode"),
+    text_column("subject_id"),
+    text_column("data"),
+    number("at_ms"),
     PrimaryKeyConstraint("merchant_id", "id"),
 )
 
-idempotency = _table(
+idempotency = table(
     "idempotency",
-    _merchant(),
-    _text("key"),
-    _text("body_key"),
-    _number("status"),
-    _text("answer"),
-    _number("at_ms"),
+    merchant(),
+    text_column("key"),
+    text_column("body_key"),
+    number("status"),
+    text_column("answer"),
+    number("at_ms"),
     PrimaryKeyConstraint("merchant_id", "key"),
 )
 
-audit = _table(
+audit = table(
     "audit",
-    _merchant(),
-    _text("id"),
-    _text("actor"),  # an API key's id, or `cli`
-    _text("mode"),
-    _text("action"),
-    _text("subject_id"),
-    _text("changes"),  # JSON
-    _number("at_ms"),
+    merchant(),
+    text_column("id"),
+    text_column("actor"),  # an API key's id, or `cli`
+    text_column("mode"),
+    text_column("action"),
+    text_column("subject_id"),
+    text_column("changes"),  # JSON
+    number("at_ms"),
     PrimaryKeyConstraint("merchant_id", "id"),
 )
 

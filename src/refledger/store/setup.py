@@ -9,7 +9,7 @@ from sqlalchemy import and_, select
 
 from refledger.core.lists import Entry
 from refledger.core.programs import Affiliate, Coupon, Program
-from refledger.store.engine import Connection, Query, item, rows_of
+from refledger.store.engine import Connection
 from refledger.store.schema import (
     affiliates,
     api_key_routes,
@@ -20,6 +20,7 @@ from refledger.store.schema import (
     policies,
     programs,
 )
+from refledger.store.statements import Query, item, rows_of
 
 Pair = tuple[str, str]
 

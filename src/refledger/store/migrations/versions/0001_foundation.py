@@ -239,7 +239,6 @@ def _conversions() -> None:
         _text("coupon_id", nullable=True),
         _text("email"),
         _text("email_key"),
-        _text("mailbox_key"),
         _text("identity_key", nullable=True),
         _text("order_key", nullable=True),
         _text("order_id", nullable=True),
@@ -267,10 +266,14 @@ def _conversions() -> None:
             name="ck_conversions_decision",
         ),
         sa.CheckConstraint("mode IN ('live', 'test')", name="ck_conversions_mode"),
-        sa.UniqueConstraint("merchant_id", "identity_key", name="uq_conversions_merchant_id_identity_key"),
+        sa.UniqueConstraint(
+            "merchant_id",
+            "email_key",
+            "identity_key",
+            name="uq_conversions_merchant_id_email_key_identity_key",
+        ),
         sa.UniqueConstraint("merchant_id", "order_key", name="uq_conversions_merchant_id_order_key"),
     )
-    op.create_index("ix_conversions_merchant_id_mailbox_key", "conversions", ["merchant_id", "mailbox_key"])
     op.create_index(
         "uq_conversions_accepted_no",
         "conversions",
