@@ -21,7 +21,7 @@ from refledger.services.clicks import Clicks, Visit
 from refledger.services.routes import KeyRoute, Link, Routes
 from refledger.services.visitor import Trusted, client_address, is_https
 from refledger.web.errors import error_body, error_headers
-from refledger.web.plumbing import App, Receive, Scope, Send, read_body, request_id_of
+from refledger.web.plumbing import Receive, Scope, Send, read_body, request_id_of
 
 _SLUG = re.compile(r"[a-z0-9-]{1,100}\Z")
 _MOST_CODE = 200
@@ -221,29 +221,8 @@ def _key_of(headers: Headers, given: Mapping) -> str | None:
     return key.strip() if isinstance(key, str) else None
 
 
-class LinksFirst:
-    """Wraps the application: a link that is followed passes by its router and middleware."""
-
-    def __init__(self, app: App, doors: Doors):
-        self._app, self._follow = app, FollowLink(doors)
-        self._route = follow_route(doors)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith("/r/") and scope["method"] in ("GET", "HEAD"):
-            parts = scope["path"].split("/")
-            if len(parts) == 4 and parts[2] and parts[3]:
-                scope["route"] = self._route
-                scope["path_params"] = {"slug": parts[2], "ref_code": parts[3]}
-                return await self._follow(scope, receive, send)
-        await self._app(scope, receive, send)
-
-
-def follow_route(doors: Doors) -> Route:
-    return Route("/r/{slug}/{ref_code}", FollowLink(doors), methods=["GET"], name="follow-link")
-
-
 def routes(doors: Doors) -> list[Route]:
     return [
-        follow_route(doors),
+        Route("/r/{slug}/{ref_code}", FollowLink(doors), methods=["GET"], name="follow-link"),
         Route("/v1/track-click", ReportClick(doors), methods=["POST", "OPTIONS"], name="track-click"),
     ]
