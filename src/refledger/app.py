@@ -19,7 +19,7 @@ from refledger.services.routes import Routes
 from refledger.services.tracking import Tracking
 from refledger.services.visitor import Trusted
 from refledger.settings import Settings, load
-from refledger.store.engine import Database, now_ms
+from refledger.store.engine import Checkpoints, Database, now_ms
 from refledger.web import api, clicks, health, metrics, tracking
 from refledger.web.plain import PlainFirst
 from refledger.web.plumbing import Plumbing, exception_handlers
@@ -52,6 +52,7 @@ class _Parts:
     desk: Desk
     buffer: ClickBuffer
     housekeeping: Housekeeping
+    checkpoints: Checkpoints
     access: logs.AccessLog
 
 
@@ -103,6 +104,7 @@ def _parts(settings: Settings, observers: Observers, clock: Callable[[], int], e
         Desk(settle, settings.group_cap, settings.max_waiting, observers),
         ClickBuffer(database, settings.click_flush_ms, settings.max_clicks_waiting, observers),
         Housekeeping(database, clock),
+        Checkpoints(database),
         logs.AccessLog(settings.log_level, settings.log_format),
     )
 
@@ -115,10 +117,12 @@ def _lifespan(parts: _Parts, drain_s: float):
         parts.desk.open(asyncio.get_running_loop())
         parts.buffer.open()
         parts.housekeeping.open()
+        parts.checkpoints.open()
         yield
         await asyncio.to_thread(parts.desk.close, drain_s)
         await asyncio.to_thread(parts.buffer.drain, drain_s)
         await asyncio.to_thread(parts.housekeeping.close)
+        await asyncio.to_thread(parts.checkpoints.close)
         parts.access.flush()
         parts.database.close()
 
