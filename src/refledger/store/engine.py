@@ -98,70 +98,12 @@ class Checkpoints:
     def _move(self) -> None:
         raw = sqlite3.connect(self._database.url.database, timeout=0, isolation_level=None)
         try:
+            raw.execute("PRAGMA synchronous = FULL")
             # Most of it while others write; the rest in our turn, so that the log can begin anew. Where somebody
             # still reads from it, it is left for the next time rather than waited for.
             raw.execute("PRAGMA wal_checkpoint(PASSIVE)")
             with self._database.turn:
                 raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            raw.close()
-
-
-def hold(self, connection: Connection, keys: Iterable[int], now_ms: int) -> int:
-        """Holds the keys (see `hold`) and answers the time, taken once they are held."""
-        hold(connection, keys)
-        return self.now_ms(connection, now_ms)
-
-    def now_ms(self, connection: Connection, now_ms: int) -> int:
-        """The time that counts: PostgreSQL's own, for several machines share it; else the one given."""
-        if self.is_sqlite:
-            return now_ms
-        clock = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"
-        return connection.connection.driver_connection.execute(clock).fetchone()[0]
-
-    def close(self) -> None:
-        self.writer.dispose()
-        self.reader.dispose()
-
-
-class Checkpoints:
-    """Moves what SQLite's log has gathered into the database file, beside the writers instead of among them.
-
-    Left to itself, SQLite does it inside a commit every thousand pages: under load, after every other group.
-    Durability is untouched: a commit is in the log, and the log on the disk, before anything is answered.
-    """
-
-    EVERY_S = 0.25
-    LOG_BYTES = 16 * 1024 * 1024
-
-    def __init__(self, database: Database):
-        self._database = database
-        self._log = Path(f"{database.url.database}-wal")
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="checkpoints", daemon=True)
-
-    def open(self) -> None:
-        if self._database.is_sqlite:
-            self._thread.start()
-
-    def close(self) -> None:
-        self._closing.set()
-        if self._thread.ident is not None:
-            self._thread.join()
-
-    def _work(self) -> None:
-        while not self._closing.wait(self.EVERY_S):
-            with suppress(OSError, sqlite3.Error, DBAPIError):
-                if self._log.stat().st_size >= self.LOG_BYTES:
-                    self._move()
-
-    def _move(self) -> None:
-        raw = self._database.writer.raw_connection()
-        try:
-            # Most of it while others write; the rest in our turn, so that the log can begin anew.
-            raw.driver_connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            with self._database.turn:
-                raw.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             raw.close()
 
