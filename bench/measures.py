@@ -30,6 +30,7 @@ class Point:
     p50_ms: list[float] = field(default_factory=list)
     p99_ms: list[float] = field(default_factory=list)
     groups: list[float] = field(default_factory=list)  # conversions per commit
+    server_us: list[float] = field(default_factory=list)  # the server's processor time per answer
     client_cpu: list[float] = field(default_factory=list)  # share of one processor
 
     @property
@@ -62,7 +63,7 @@ class Points:
     ) -> None:
         """Measures once. Any answer but the wanted one spoils the run: a refusal is cheaper than a conversion."""
         ours = name[0] != "hello" and kind == "conversions"
-        before = server.groups()
+        before, started_s = server.groups(), server.cpu_s()
         found = load.measure(
             server.port,
             installation,
@@ -72,7 +73,7 @@ class Points:
             timed_s=self.timed_s,
             repeat=not ours,
         )
-        after = server.groups()
+        ended_s, after = server.cpu_s(), server.groups()
         wanted = "200" if kind == "conversions" else "302"
         if set(found["statuses"]) != {wanted}:
             raise RuntimeError(f"{name}: expected {wanted} throughout, got {found['statuses']}")
@@ -81,6 +82,7 @@ class Points:
         point.p50_ms.append(found["p50_ms"])
         point.p99_ms.append(found["p99_ms"])
         point.client_cpu.append(found["client_cpu"])
+        point.server_us.append((ended_s - started_s) / sum(found["statuses"].values()) * 1e6)
         if ours and before and after and after[1] > before[1]:
             point.groups.append((after[0] - before[0]) / (after[1] - before[1]))
 

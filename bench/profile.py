@@ -213,6 +213,21 @@ def _print(profile: cProfile.Profile, conversions: int, say) -> None:
         )
 
 
+@contextmanager
+def _printed_to(path: Path):
+    """Whatever this process prints meanwhile goes to the file: a server writes a line for each request."""
+    kept = os.dup(1), os.dup(2)
+    with path.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        for handle, own in zip(kept, (1, 2), strict=True):
+            os.dup2(handle, own)
+            os.close(handle)
+
+
 def run_door(folder: Path, say, clients: int = 64, seconds: float = 4.0) -> None:
     """The whole service in this process under load, its event loop under cProfile (the desk's thread is not seen)."""
     installation = installations.make(folder / "door")
@@ -232,7 +247,8 @@ def run_door(folder: Path, say, clients: int = 64, seconds: float = 4.0) -> None
     driver = threading.Thread(target=drive)
     driver.start()
     profile, started_s = cProfile.Profile(), time.process_time()
-    profile.runcall(server.run)
+    with _printed_to(folder / "door.log"):
+        profile.runcall(server.run)
     driver.join()
     answered = sum(found["statuses"].values())
     say(f"{clients} clients over HTTP under cProfile: {found['rate']:,.0f} conversions/s")

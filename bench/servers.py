@@ -1,5 +1,6 @@
 """The servers that are measured, each in a process of its own, ended by its id."""
 
+import math
 import os
 import signal
 import socket
@@ -26,16 +27,15 @@ class Server:
     def __init__(self, module: str, *arguments: str, environment: dict[str, str]):
         self.port = _free_port()
         self._command = [sys.executable, "-m", module, *arguments, "--port", str(self.port)]
-        self._environment = {**os.environ, "REFLEDGER_LOG_LEVEL": "warning", **environment}
+        self._environment = {**os.environ, **environment}
+        # Logs are written as in life, a line for each request.
+        self._log = Path(environment["REFLEDGER_DATA_DIR"]) / f"{self.port}.log"
 
     def __enter__(self) -> "Server":
-        self._process = subprocess.Popen(
-            self._command,
-            cwd=ROOT,
-            env=self._environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
+            )
         deadline_s = time.monotonic() + _START_S
         while True:
             try:
@@ -44,17 +44,26 @@ class Server:
             except OSError:
                 if self._process.poll() is not None or time.monotonic() > deadline_s:
                     self._process.kill()
-                    why = self._process.communicate()[1].decode().strip().rpartition("\n")[2]
+                    self._process.wait()
+                    why = self._log.read_text().strip().rpartition("\n")[2]
                     raise RuntimeError(f"{' '.join(self._command)} does not serve: {why}") from None
                 time.sleep(0.05)
 
     def __exit__(self, *details) -> None:
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.communicate(timeout=_STOP_S)
+            self._process.wait(timeout=_STOP_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()
+
+    def cpu_s(self) -> float:
+        """Processor time used so far; not a number where nothing tells."""
+        try:
+            numbers = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return math.nan
+        return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
 
     def groups(self) -> tuple[float, float] | None:
         """Conversions settled so far, and in how many groups; None where the server does not tell."""

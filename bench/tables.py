@@ -51,16 +51,17 @@ def _say_how_quiet(console: Console, points: Points) -> None:
 
 def _conversions(points: Points) -> Table:
     table = _table(
-        "track-conversion over HTTP, everything on, durable: rate, and its ratio to …",
+        "track-conversion over HTTP, everything on, durable: rate, the server's processor time each, and the rate's ratios",
         "clients",
         "per second",
         "p50 ms",
         "p99 ms",
         "per commit",
-        "hello world",
-        "one commit each",
-        "bare, 1 per commit",
-        "bare, 100 per commit",
+        "server's µs",
+        "÷ hello world",
+        "÷ one commit each",
+        "÷ bare, 1 per commit",
+        "÷ bare, 100 per commit",
     )
     for clients in CLIENTS:
         point = points["service", clients]
@@ -70,6 +71,7 @@ def _conversions(points: Points) -> Table:
             f"{statistics.median(point.p50_ms):.2f}",
             f"{statistics.median(point.p99_ms):.2f}",
             f"{point.group:.1f}" if point.group else "not told",
+            f"{statistics.median(point.server_us):.0f}",
             f"{point.ratio(points['hello', clients]):.2f}",
             f"{point.ratio(points['single', clients]):.2f}",
             f"{point.ratio(points['bare', 1]):.2f}",
