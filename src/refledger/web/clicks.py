@@ -84,7 +84,7 @@ class FollowLink:
             link = await self._routes.link(slug, ref_code[:_MOST_CODE]) if _SLUG.match(slug) else None
         except Refused as why:
             return await _refuse(scope, send, why.refusal, [_NO_STORE])
-        if link is None:
+        if link is None or not link.program.site_url:
             return await _refuse(scope, send, Refusal(Reason.NOT_FOUND), [_NO_STORE])
         query = scope["query_string"]
         asked = dict(parse_qsl(query.decode("utf-8", "replace"))) if query else {}

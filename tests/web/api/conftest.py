@@ -1,37 +1,35 @@
-"""The management API over real HTTP semantics, beside the tracking door, on a database of its own."""
+"""The whole application over HTTP semantics, on a database of its own, and merchants who call it."""
 
-import asyncio
 import os
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from refledger import app
 from refledger.services import merchants
-from refledger.services.desk import Desk
-from refledger.services.tracking import Tracking
-from refledger.services.visitor import Trusted
-from refledger.web import api, tracking
+from tests.builders import settings_for
 
 
 @pytest.fixture
-def http(database, clock, secret):
-    """Answers of both doors; a fault is an exception here, so no test takes one for an answer."""
-    desk = Desk(Tracking(database, tracking.Words(), clock, os.urandom).settle, 64, 2000)
+def settings(database_url, tmp_path):
+    return settings_for(database_url, tmp_path, log_level="error")
 
-    @asynccontextmanager
-    async def lifespan(app):
-        desk.open(asyncio.get_running_loop())
-        yield
-        await asyncio.to_thread(desk.close, 10)
 
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    track = tracking.TrackConversion(desk, secret, Trusted(()), 10.0, lambda code: None)
-    app.router.routes[:0] = tracking.routes(track)
-    api.install(app, database=database, secret=secret, clock=clock, entropy=os.urandom)
-    with TestClient(app) as client:
+@pytest.fixture
+def secret(settings):
+    return settings.secret_bytes()
+
+
+@pytest.fixture
+def application(settings, clock):
+    return app.create(settings, clock, os.urandom)
+
+
+@pytest.fixture
+def http(application):
+    """A fault is an exception here, so no test takes one for an answer."""
+    with TestClient(application, follow_redirects=False) as client:
         yield client
 
 

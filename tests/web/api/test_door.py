@@ -258,7 +258,8 @@ def test_calls_at_the_same_time_make_one_thing(shop, http):
 # ── when the database cannot ─────────────────────────────────────────────────────────────────────
 
 
-def test_a_full_disk_is_a_clean_503_and_leaves_nothing(shop, database):
+def test_a_full_disk_is_a_clean_503_and_leaves_nothing(shop, application):
+    database = application.state.api_house.database
     wanted = {"name": "Shop", "allowed_hosts": [f"{'x' * 60}{n}.example" for n in range(100)]}
     with database.write() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
@@ -275,7 +276,7 @@ def test_a_full_disk_is_a_clean_503_and_leaves_nothing(shop, database):
 # ── tenants ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_tenants_never_meet(shop, stranger, http):
+def test_tenants_never_meet(shop, stranger, application):
     """Every route with a foreign id answers as it does for an id that nobody has."""
     program = shop.program()
     john = shop.affiliate(program)
@@ -292,7 +293,7 @@ def test_tenants_never_meet(shop, stranger, http):
         "/v1/programs/{program_id}/coupons": {"affiliate_id": john["id"], "code": "X"},
     }
     tried = 0
-    for path, item in http.app.openapi()["paths"].items():
+    for path, item in application.openapi()["paths"].items():
         names = [name for name in foreign if f"{{{name}}}" in path]
         for method in item if names else ():
             theirs = path.format(**foreign)

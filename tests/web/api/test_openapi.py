@@ -157,7 +157,38 @@ def test_real_answers_are_the_documented_ones(shop, document):
         check(document, "GET /v1/clicks", shop.get("/v1/programs"))
 
 
-def test_whatever_is_sent_the_answer_is_a_documented_one(shop, http):
+def test_real_answers_of_the_plain_doors_are_the_documented_ones(shop, http, document):
+    program = shop.program(slug="shop")
+    shop.affiliate(program)
+    click = {"program_id": program["id"], "ref_code": "JOHN123"}
+    for more, status in (
+        ({}, 202),
+        ({"ref_code": "TYPO"}, 404),
+        ({"program_id": "x"}, 404),
+        ({"ref_code": 1}, 400),
+    ):
+        response = check(document, "POST /v1/track-click", shop.post("/v1/track-click", click | more))
+        assert response.status_code == status
+    assert (
+        check(document, "POST /v1/track-click", http.post("/v1/track-click", json=click)).status_code == 401
+    )
+    link = "GET /r/{slug}/{ref_code}"
+    followed = http.get("/r/shop/JOHN123")
+    assert followed.status_code == 302 and "302" in operations(document)[link]["responses"]
+    assert followed.headers["location"].startswith("https://shop.example")
+    assert check(document, link, http.get("/r/nowhere/JOHN123")).status_code == 404
+    for name in ("healthz", "readyz"):
+        assert check(document, f"GET /{name}", http.get(f"/{name}")).status_code == 200
+    assert http.get("/metrics").headers["content-type"].startswith("text/plain")
+
+
+def test_a_program_without_a_site_has_no_links(shop, http):
+    program = shop.made("/v1/programs", {"name": "Bare"})
+    shop.affiliate(program)
+    assert http.get("/r/bare/JOHN123").status_code == 404
+
+
+def test_whatever_is_sent_the_answer_is_a_documented_one(shop, application):
     """Bodies, paths and queries made from the document, right and wrong ones; known ids where there are any."""
     program = shop.program(limits={"hourly": 9, "daily": 9})
     ids = {
@@ -165,7 +196,7 @@ def test_whatever_is_sent_the_answer_is_a_documented_one(shop, http):
         "affiliate_id": shop.affiliate(program)["id"],
         "conversion_id": shop.conversion(program),
     }
-    schema = schemathesis.openapi.from_dict(http.app.openapi())
+    schema = schemathesis.openapi.from_dict(application.openapi())
     for result in schema.get_all_operations():
         operation = result.ok()
         if f"{operation.method.upper()} {operation.path}" in MANAGED:

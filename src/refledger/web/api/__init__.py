@@ -3,11 +3,10 @@
 from collections.abc import Callable
 
 from fastapi import FastAPI
-from starlette.exceptions import HTTPException
 
 from refledger.store.engine import Database
 from refledger.web.api import activity, affiliates, conversions, docs, lists, openapi, programs
-from refledger.web.api.door import House, answer_http_exception
+from refledger.web.api.door import House
 
 ROUTERS = (programs.routes, affiliates.routes, conversions.routes, activity.routes, lists.routes)
 
@@ -21,10 +20,12 @@ def install(
     entropy: Callable[[int], bytes],
     body_timeout_s: float = 10.0,
 ) -> None:
-    """Adds the routes, `/openapi.json` and `/docs` to an application made without FastAPI's own documents."""
+    """Adds the routes, `/openapi.json` and `/docs` to an application made without FastAPI's own documents.
+
+    What the router itself refuses (404, 405) is answered by the application's handlers (`web.plumbing`).
+    """
     app.state.api_house = House(database, secret, clock, entropy, body_timeout_s)
     for router in ROUTERS:
         app.include_router(router)
-    app.add_exception_handler(HTTPException, answer_http_exception)
     openapi.install(app)
     docs.install(app)

@@ -16,13 +16,12 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from refledger.core.ids import make_id
 from refledger.core.refusals import Reason, Refusal, Refused
 from refledger.services import replies
 from refledger.services.credentials import Tenant, secret_key_tenant
 from refledger.store.engine import Connection, Database, Unavailable
 from refledger.web.errors import error_body, error_response
-from refledger.web.plumbing import REQUEST_ID, read_body, request_id_of
+from refledger.web.plumbing import read_body, request_id_of
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_DEPTH = 20
@@ -112,7 +111,7 @@ class _Route(APIRoute):
                 refusal = Refusal(Reason.INVALID_REQUEST, str(error.detail))
             except Unavailable:
                 refusal = Refusal(Reason.UNAVAILABLE)
-            response = error_response(refusal, request_id(request), is_secret=True)
+            response = error_response(refusal, request_id_of(request.scope), is_secret=True)
             if refusal.detail.get("close"):
                 response.headers["Connection"] = "close"
             if refusal.reason is Reason.SECRET_KEY_REQUIRED:
@@ -120,14 +119,6 @@ class _Route(APIRoute):
             return response
 
         return handler
-
-
-def request_id(request: Request) -> str:
-    """As given by the plumbing around the application, or a new one."""
-    if not request_id_of(request.scope):
-        house: House = request.app.state.api_house
-        request.scope[REQUEST_ID] = make_id("req", house.clock(), house.entropy(10))
-    return request_id_of(request.scope)
 
 
 async def _admit(request: Request) -> Request:
@@ -143,7 +134,7 @@ async def _admit(request: Request) -> Request:
     key = request.headers.get(replies.HEADER)
     if key is not None and request.method == "POST":
         repeatable = replies.repeatable(tenant, f"{request.method} {request.url.path}", key, body)
-    call = Call(house, tenant, request_id(request), house.clock(), repeatable)
+    call = Call(house, tenant, request_id_of(request.scope), house.clock(), repeatable)
     # JSON is JSON under any content type, here as at the tracking doors.
     headers = [pair for pair in request.scope["headers"] if pair[0] != b"content-type"]
     scope = {
@@ -230,14 +221,3 @@ def _words(error: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return "is required"
     return error["msg"].removeprefix("Value error, ")
-
-
-async def answer_http_exception(request: Request, error: HTTPException) -> Response:
-    """What the router itself refuses, in the house's shape: no such path, or not this method."""
-    reason = {404: Reason.NOT_FOUND, 405: Reason.METHOD_NOT_ALLOWED}.get(
-        error.status_code, Reason.INVALID_REQUEST
-    )
-    response = error_response(Refusal(reason), request_id(request), is_secret=True)
-    for name, value in (error.headers or {}).items():
-        response.headers[name] = value
-    return response

@@ -129,7 +129,16 @@ _CLICKED = {
     "additionalProperties": False,
 }
 
-_HEALTH = {"type": "object", "title": "Health"}
+_HEALTH = {
+    "type": "object",
+    "title": "Health",
+    "properties": {
+        "status": {"enum": ["ok", "ready", "unavailable"]},
+        "checks": {"type": "object", "additionalProperties": {"enum": ["ok", "failed"]}},
+    },
+    "required": ["status"],
+    "additionalProperties": False,
+}
 
 SCHEMAS = {schema["title"]: schema for schema in (_REPORT, _TRACKED, _PLAIN_ERROR, _CLICK, _CLICKED, _HEALTH)}
 
