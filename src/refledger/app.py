@@ -1,6 +1,7 @@
 """Wires everything: settings → database → services → doors. Nothing imports this module."""
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from refledger.store.engine import Checkpoints, Database, now_ms
 from refledger.web import api, clicks, health, metrics, tracking
 from refledger.web.plain import PlainFirst
 from refledger.web.plumbing import Plumbing, exception_handlers
+from refledger.web.protocol import Protocol
 
 # The desk and the event loop share one interpreter: the default of 5 ms would let each hold the other up for as long.
 SWITCH_INTERVAL_S = 0.0005
@@ -65,6 +67,7 @@ def create(
     settings = settings or load()
     logs.configure(settings.log_level, settings.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    Protocol.header_bytes = settings.header_bytes
     observers, secret, trusted = (
         metrics.observers(),
         settings.secret_bytes(),
@@ -118,6 +121,9 @@ def _lifespan(parts: _Parts, drain_s: float):
         parts.buffer.open()
         parts.housekeeping.open()
         parts.checkpoints.open()
+        # What was made until now lives as long as the process: collecting garbage need not look at it again.
+        gc.collect()
+        gc.freeze()
         yield
         await asyncio.to_thread(parts.desk.close, drain_s)
         await asyncio.to_thread(parts.buffer.drain, drain_s)

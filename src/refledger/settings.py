@@ -54,7 +54,7 @@ class Settings(BaseSettings):
         20, ge=1, le=50, description="How long a click may wait to be stored with others."
     )
     max_clicks_waiting: int = Field(
-        20_000, ge=1, description="Clicks that may wait to be stored; beyond it a click's answer waits too."
+        20_000, ge=1, description="Clicks that may wait to be stored; beyond it the answer is 503."
     )
     body_timeout_s: float = Field(10.0, gt=0, description="Time a client has to send its request's body.")
     header_bytes: int = Field(32_768, ge=4096, description="Size of a request's headers at most.")

@@ -105,6 +105,7 @@ class Desk:
         self._waiting.extendleft(reversed(later))
         self._loop.call_soon_threadsafe(_answer, answered)
         self._observers.group_settled(len(answered), time.perf_counter() - started)
+        self._observers.waiting("conversions", len(self._waiting))
 
     def _settle_or_say_why(self, claims: list[Any]) -> Sequence[Any]:
         """Only the guilty fail: when something unexpected spoils a group, its members are settled one by one."""
