@@ -1,5 +1,6 @@
 import pytest
 
+from refledger import logs
 from tests.builders import Counter, Shop, settings_for
 
 
@@ -13,3 +14,9 @@ def shop(database_url, tmp_path, clock):
 @pytest.fixture
 def counter(shop):
     return Counter(shop)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs():
+    """As the service logs: rendering a traceback for people takes seconds."""
+    logs.configure("error", "json")
