@@ -25,9 +25,10 @@ _FACTS = {"refund": review.refund, "chargeback": review.chargeback}
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Of one step among many. `refusal` None: it was taken."""
+    """Of one step among many: the status it led to, or why it was refused."""
 
     id: str
+    status: str | None = None
     refusal: Refusal | None = None
 
 
@@ -69,10 +70,10 @@ def take_each(
     for each in ids:
         try:
             with part(connection):
-                take(connection, tenant, step, each, reason, now_ms, entropy)
-            results.append(Result(each))
+                row = take(connection, tenant, step, each, reason, now_ms, entropy)
+            results.append(Result(each, row["status"]))
         except Refused as refused:
-            results.append(Result(each, refused.refusal))
+            results.append(Result(each, refusal=refused.refusal))
     return results
 
 

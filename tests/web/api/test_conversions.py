@@ -32,6 +32,7 @@ def test_a_conversion_is_shown_whole(shop, program, affiliate, conversion_id):
     assert (found["order_id"], found["metadata"], found["score"]) == ("A-1", {"plan": "pro"}, 0)
     signals = found["decision_record"]["fraud"]["signals"]
     assert {each["code"]: each["state"] for each in signals}["timing.suspicious"] == "not_evaluated"
+    assert found["decision_record"]["terms"]["program"] == program["commission"]
     assert found["explanation"] and all(isinstance(each, str) for each in found["explanation"])
     assert [(each["from"], each["to"], each["amount"]["amount_minor"]) for each in found["entries"]] == [
         ("expense", "pending", 999)

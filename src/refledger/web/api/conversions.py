@@ -6,8 +6,6 @@ from fastapi import Query, Response
 
 from refledger.core import explanations
 from refledger.services import reports, steps
-from refledger.services.credentials import Tenant
-from refledger.store.engine import Connection
 from refledger.web.api import inputs, outputs, render
 from refledger.web.api.door import Call, Caller, router
 from refledger.web.errors import TABLE
@@ -52,17 +50,16 @@ def bulk_conversions(call: Caller, wanted: inputs.Bulk) -> Response:
             call.now_ms,
             call.house.entropy,
         )
-        data = [_result(connection, call.tenant, result) for result in results]
+        data = [_result(result) for result in results]
         succeeded = sum(each["ok"] for each in data)
         return {"object": "bulk", "succeeded": succeeded, "failed": len(data) - succeeded, "data": data}
 
     return call.write(work)
 
 
-def _result(connection: Connection, tenant: Tenant, result: steps.Result) -> dict[str, Any]:
+def _result(result: steps.Result) -> dict[str, Any]:
     if result.refusal is None:
-        status = reports.get_conversion(connection, tenant, result.id)["status"]
-        return {"id": result.id, "ok": True, "status": status, "error": None}
+        return {"id": result.id, "ok": True, "status": result.status, "error": None}
     words = TABLE[result.refusal.reason]
     message = result.refusal.message or words.message
     error = {"error": words.error, "message": message, "code": result.refusal.reason.value}

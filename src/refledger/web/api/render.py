@@ -172,13 +172,19 @@ def conversion_whole(row: Row, mode: str, explain: Callable[[Row], list[str]]) -
 
 
 def _expanded(record: Row) -> Row:
-    """With one line for every signal, whatever came of it."""
-    if "fraud" not in record:
-        return record
-    fraud = record["fraud"]
-    summary = {name: fraud.get(name) for name in ("score", "outcome", "leading", "review_at", "refuse_at")}
-    summary["allowed"] = fraud.get("allowed", False)
-    return record | {"fraud": summary | {"signals": scoring.expand(fraud)}}
+    """With one line for every signal, whatever came of it, and terms as what they are."""
+    shown = dict(record)
+    if "terms" in record:
+        terms = record["terms"]
+        shown["terms"] = terms | {name: _json(terms.get(name)) for name in ("program", "affiliate")}
+    if "fraud" in record:
+        fraud = record["fraud"]
+        summary = {
+            name: fraud.get(name) for name in ("score", "outcome", "leading", "review_at", "refuse_at")
+        }
+        summary["allowed"] = fraud.get("allowed", False)
+        shown["fraud"] = summary | {"signals": scoring.expand(fraud)}
+    return shown
 
 
 def entry(row: Row, _mode: str) -> Row:
