@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import os
 import sys
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from fastapi import FastAPI
 from refledger import __version__, logs
 from refledger.services.clicks import ClickBuffer, Clicks
 from refledger.services.desk import Desk
+from refledger.services.entropy import Entropy
 from refledger.services.housekeeping import Housekeeping
 from refledger.services.observe import Observers
 from refledger.services.readiness import checks
@@ -61,10 +61,10 @@ class _Parts:
 def create(
     settings: Settings | None = None,
     clock: Callable[[], int] = now_ms,
-    entropy: Callable[[int], bytes] = os.urandom,
+    entropy: Callable[[int], bytes] | None = None,
 ) -> Application:
     """The whole service, on a migrated database. `clock`: milliseconds since the epoch."""
-    settings = settings or load()
+    settings, entropy = settings or load(), entropy or Entropy()
     logs.configure(settings.log_level, settings.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     Protocol.header_bytes = settings.header_bytes
