@@ -181,7 +181,14 @@ def _sqlite(url, wait_s: float) -> tuple[Engine, Engine]:
         writer, "begin", lambda connection: connection.connection.driver_connection.execute("BEGIN IMMEDIATE")
     )
     event.listen(reader, "begin", lambda connection: connection.connection.driver_connection.execute("BEGIN"))
+    event.listen(writer, "checkin", _leave_no_transaction)
     return writer, reader
+
+
+def _leave_no_transaction(raw: sqlite3.Connection | None, _record) -> None:
+    """After a COMMIT that failed the transaction is still open, and the next BEGIN would fail for ever."""
+    if raw is not None and raw.in_transaction:
+        raw.rollback()
 
 
 def _postgresql(url, wait_s: float) -> Engine:
