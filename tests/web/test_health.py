@@ -1,5 +1,6 @@
 """Whether it lives, whether it can serve, what it counted."""
 
+import os
 import re
 
 import pytest
@@ -7,9 +8,12 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from refledger.app import create
+from refledger.logs import AccessLog
 from refledger.services.readiness import checks
+from refledger.services.visitor import Trusted
 from refledger.store.engine import Database
 from refledger.web import health, metrics
+from refledger.web.plumbing import Plumbing
 from tests.builders import Shop, settings_for
 
 
@@ -82,5 +86,7 @@ def test_metrics_tell_requests_answers_and_groups(shop, clock):
 
 
 def test_labels_are_bounded():
-    metrics.request_answered("/x", "BREW", 200, 0.1)
-    assert 'method="OTHER",route="/x"' in metrics.exposition()[0].decode()
+    app = Plumbing(Starlette(), AccessLog("error"), Trusted(), lambda: 0, os.urandom)
+    with TestClient(app) as client:
+        client.request("BREW", "/coffee")
+    assert 'method="OTHER",route="unmatched"' in metrics.exposition()[0].decode()

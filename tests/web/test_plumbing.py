@@ -170,11 +170,11 @@ def test_console_lines_for_people(lines):
     access = logs.AccessLog(style="console", write=lines.append)
 
     async def one():
-        access.line({"method": "GET", "route": "/x", "status": 200})
+        access.line("req_1", "GET", "/x", 200, 0.0123, None)
         access.flush()
 
     asyncio.run(one())
-    assert lines[0].endswith(b" GET /x 200\n")
+    assert lines[0].endswith(b" 200 GET /x 12.3 ms None req_1\n")
 
 
 # ── bodies ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import structlog
@@ -153,7 +154,7 @@ class Clicks:
             mode,
             source,
             address_key,
-            fingerprint(program.key, "agent", agent or ""),
+            _agent_key(program.key, agent or ""),
             address.text if address is not None else None,
             agent,
             _clean(visit.url, _MOST_TEXT),
@@ -163,6 +164,12 @@ class Clicks:
             now_ms,
         )
         return self._buffer.accept(row, visit.why) or click_id
+
+
+@lru_cache(maxsize=4096)
+def _agent_key(key: bytes, agent: str) -> str:
+    """Many visitors, few agents."""
+    return fingerprint(key, "agent", agent)
 
 
 def _clean(text: str | None, most: int) -> str | None:

@@ -47,11 +47,10 @@ def client_address(scope: MutableMapping[str, Any], trusted: Trusted) -> str | N
     `X-Forwarded-For` is walked from its right end, for only what a trusted proxy added is known to be true:
     the first hop that is no trusted proxy is the client, whatever stands left of it.
     """
-    try:
-        return scope[_FOUND]
-    except KeyError:
+    found = scope.get(_FOUND, _FOUND)
+    if found is _FOUND:
         found = scope[_FOUND] = _find(scope, trusted)
-        return found
+    return found
 
 
 def _find(scope: Mapping[str, Any], trusted: Trusted) -> str | None:

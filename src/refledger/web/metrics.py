@@ -7,7 +7,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from refledger.services.observe import Observers
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 500)
 
@@ -35,8 +35,7 @@ _seconds: dict[str, Histogram] = {}
 
 
 def request_answered(route: str, method: str, status: int, seconds: float) -> None:
-    if method not in _METHODS:
-        method = "OTHER"
+    """`route`: a template; `method`: one of `METHODS`, or OTHER."""
     counter = _requests.get((route, method, status))
     if counter is None:
         counter = _requests[route, method, status] = requests.labels(route, method, str(status))

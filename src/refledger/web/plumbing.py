@@ -17,7 +17,7 @@ from refledger.core.refusals import Reason, Refusal, Refused
 from refledger.logs import AccessLog
 from refledger.services.visitor import Trusted, client_address
 from refledger.web.errors import error_response
-from refledger.web.metrics import request_answered
+from refledger.web.metrics import METHODS, request_answered
 
 log = structlog.get_logger()
 
@@ -116,19 +116,12 @@ class Plumbing:
 
     def _account(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         route, method = _route(scope), scope["method"]
+        if method not in METHODS:
+            method = "OTHER"
         request_answered(route, method, status, seconds)
         if self._access.on:
             address = client_address(scope, self._trusted)
-            self._access.line(
-                {
-                    "request_id": request_id,
-                    "method": method[:16],
-                    "route": route,
-                    "status": status,
-                    "duration_ms": round(seconds * 1000, 3),
-                    "address": shorten(address) if address else None,
-                }
-            )
+            self._access.line(request_id, method, route, status, seconds, address and shorten(address))
 
 
 def _completed(headers: Any, request_id: str) -> list[tuple[bytes, bytes]]:
