@@ -1,15 +1,26 @@
+import shutil
+
 import pytest
 
-from tests.builders import Counter, Shop, settings_for
+from refledger.store.engine import now_ms
+from tests.builders import Shop, settings_for
+from tests.journeys.wire import Server
 
 
 @pytest.fixture
-def shop(database_url, tmp_path, clock):
-    made = Shop(settings_for(database_url, tmp_path), clock)
+def shop(database_url, tmp_path):
+    """On the machine's own clock, as the service runs."""
+    made = Shop(settings_for(database_url, tmp_path), now_ms)
     yield made
     made.close()
 
 
-@pytest.fixture
-def counter(shop):
-    return Counter(shop)
+@pytest.fixture(scope="module")
+def served(template, tmp_path_factory):
+    """(shop, server), shared by a module: each test makes its own affiliates."""
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copyfile(template, folder / "refledger.db")
+    shop = Shop(settings_for(f"sqlite:///{folder / 'refledger.db'}", folder), now_ms)
+    with Server(shop.settings) as server:
+        yield shop, server
+    shop.close()
