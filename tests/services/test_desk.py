@@ -357,6 +357,30 @@ def test_a_locked_database_is_said_so_and_recovers(database_url, tmp_path, clock
         shop.close()
 
 
+def pragma(shop, text):
+    raw = shop.database.writer.raw_connection()
+    raw.driver_connection.execute(f"PRAGMA {text}")
+    raw.close()
+
+
+@pytest.mark.parametrize(
+    ("breaks", "mends"),
+    [("max_page_count = 1", "max_page_count = 1000000"), ("query_only = 1", "query_only = 0")],
+    ids=["a full disk", "a read-only database"],
+)
+def test_a_database_that_cannot_be_written_is_said_so_and_recovers(shop, counter, breaks, mends):
+    claims = [
+        counter.claim(coupon_code="SAVE20", order_id=f"{n}", metadata={"a": "x" * 12_000}, **PURCHASE)
+        for n in range(2)
+    ]
+    pragma(shop, breaks)
+    assert [code_of(each) for each in settle_alone(counter, claims)] == ["unavailable"] * 2
+    assert shop.rows("SELECT * FROM conversions") == []
+    pragma(shop, mends)
+    assert [code_of(each) for each in settle_all(counter, [again(claim) for claim in claims])] == ["pending"] * 2
+    assert faults(shop.settings.database_url) == []
+
+
 def test_two_desks_over_one_file(shop, counter):
     """One writer at a time: whoever is second sees what the first one stored."""
     outcomes, start = [], threading.Barrier(4)

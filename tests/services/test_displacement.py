@@ -123,3 +123,19 @@ def test_the_other_merchants_program_is_out_of_reach(shop, counter, clock):
         assert reply.bytes == unknown.bytes
     finally:
         other.close()
+
+
+@pytest.mark.parametrize(("decision", "winner"), [("pending", "john"), ("approved", "mary")])
+def test_a_forged_signup_outbids_no_verified_purchase(shop, counter, decision, winner):
+    """Under `attribution: first`: only what the merchant vouched for makes a customer somebody's."""
+    shop.change_program(attribution="first")
+    shop.decide(counter.signup(ref_code="MARY123").id, decision)
+    verified = counter.purchase(secret=True)
+    affiliate_id = conversion(shop, verified.id)["affiliate_id"]
+    assert affiliate_id == {"john": shop.john_id, "mary": shop.mary_id}[winner]
+
+
+def test_among_unverified_ones_the_first_still_wins(shop, counter):
+    shop.change_program(attribution="first")
+    counter.signup(ref_code="MARY123")
+    assert conversion(shop, counter.purchase().id)["affiliate_id"] == shop.mary_id

@@ -70,8 +70,13 @@ def _stay_with_first(
     firsts = {}
     for work in works:
         if work.program.attribution == "first":
-            standing = (past for past in customers.get(_pair(work, work.email_key), []) if past.stands)
-            if first := next(standing, None):
+            # What anyone can forge must not lead a verified sale to another affiliate.
+            firm = (
+                past
+                for past in customers.get(_pair(work, work.email_key), [])
+                if past.stands and not (work.verified and past.yields_to_verified)
+            )
+            if first := next(firm, None):
                 firsts[id(work)] = (work.merchant_id, first.affiliate_id)
     if not firsts:
         return
