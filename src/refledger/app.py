@@ -101,11 +101,12 @@ def create(
 
 def _parts(settings: Settings, observers: Observers, clock: Callable[[], int], entropy) -> _Parts:
     database = Database(settings.database_url, settings.database_wait_s)
-    settle = Tracking(database, tracking.Words(), clock, entropy).settle
+    buffer = ClickBuffer(database, settings.click_flush_ms, settings.max_clicks_waiting, observers)
+    settle = Tracking(database, tracking.Words(), clock, entropy, buffer.riding).settle
     return _Parts(
         database,
         Desk(settle, settings.group_cap, settings.max_waiting, observers),
-        ClickBuffer(database, settings.click_flush_ms, settings.max_clicks_waiting, observers),
+        buffer,
         Housekeeping(database, clock),
         Checkpoints(database),
         logs.AccessLog(settings.log_level, settings.log_format),

@@ -13,8 +13,11 @@ from refledger.services import merchants
 from refledger.services.clicks import ClickBuffer, Clicks, Visit
 from refledger.services.observe import Observers
 from refledger.services.routes import Cache, Routes
+from refledger.services.tracking import Tracking
 from refledger.services.visitor import Trusted, client_address, is_https
 from refledger.store.engine import Unavailable
+from refledger.web.tracking import Words
+from tests.builders import Counter
 
 
 class Groups(list):
@@ -305,3 +308,27 @@ def test_https():
     assert not is_https(scope("10.0.0.1", proto="https, http"), proxies)
     assert not is_https(scope("192.0.2.1", proto="https"), proxies)
     assert not is_https(scope("10.0.0.1"), proxies)
+
+
+@pytest.mark.parametrize("rides", [True, False], ids=["riding", "control: not riding"])
+def test_a_decision_sees_every_click_answered_before_it(shop, link, clock, rides):
+    slow = ClickBuffer(shop.database, 50, 1000)  # never opened: only a ride stores anything
+    counter = Counter(shop)
+    counter.tracking = Tracking(shop.database, Words(), clock, **({"riding": slow.riding} if rides else {}))
+    click_id = note(slow, link, clock)
+    clock.advance_s(5)
+    reply = counter.purchase(click_id=click_id)
+    assert reply.code == ("timing_too_fast" if rides else "pending")
+    assert (count(shop), slow.waiting) == ((1, 0) if rides else (0, 1))
+
+
+def test_clicks_that_rode_a_transaction_that_failed_wait_on(shop, link, clock):
+    buffer = ClickBuffer(shop.database, 5, 1000)
+    note(buffer, link, clock)
+    with pytest.raises(RuntimeError), buffer.riding() as ride, shop.database.write() as connection:
+        ride(connection)
+        raise RuntimeError("spoiled by another")
+    assert (count(shop), buffer.waiting) == (0, 1)
+    buffer.open()
+    assert buffer.drain(5) == 0
+    assert count(shop) == 1

@@ -3,7 +3,8 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from refledger.core.refusals import Reason, Refusal
 from refledger.services.observe import Observers
 from refledger.services.routes import AffiliateRoute, ProgramRoute
 from refledger.store import clicks as store
-from refledger.store.engine import Database, Unavailable, is_conflict
+from refledger.store.engine import Connection, Database, Unavailable, is_conflict
 
 log = structlog.get_logger()
 
@@ -38,13 +39,17 @@ class Visit(NamedTuple):
 
 
 class ClickBuffer:
-    """Takes clicks on the event loop; one thread stores them, `flush_ms` after the first of a group."""
+    """Takes clicks on the event loop; they are stored in groups, `flush_ms` after the first of a group at the latest:
+    by a thread of its own, or in the transaction of whoever decides meanwhile (`riding`).
+    """
 
     def __init__(self, database: Database, flush_ms: int, most: int, observers: Observers | None = None):
         self._database, self._flush_s, self._most = database, flush_ms / 1000, most
         self._observers = observers or Observers()
         self._arrived: deque[tuple] = deque()
-        self._storing = 0
+        self._accepted = self._done = 0
+        self._counting = threading.Lock()
+        self._spoiled = False  # something waits that cannot be stored with others
         self._awake, self._first_s = False, 0.0
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="clicks", daemon=True)
@@ -59,12 +64,13 @@ class ClickBuffer:
     @property
     def waiting(self) -> int:
         """Clicks answered and not stored yet."""
-        return len(self._arrived) + self._storing
+        return self._accepted - self._done
 
     def accept(self, row: tuple, why: str | None = None) -> Refusal | None:
         """Takes one click (`store.COLUMNS`) over, or refuses it. Called on the event loop."""
         if self.waiting >= self._most or self._closing.is_set():
             return Refusal(Reason.OVERLOADED)
+        self._accepted += 1
         self._arrived.append((row, why))
         if not self._awake:
             self._awake, self._first_s = True, time.monotonic()
@@ -81,6 +87,28 @@ class ClickBuffer:
             log.error("clicks lost", clicks=self.waiting)
         return self.waiting
 
+    @contextmanager
+    def riding(self) -> Iterator[Callable[[Connection], None]]:
+        """Lends a function that stores what waits in somebody else's transaction, which must end within.
+
+        Whoever decides then sees every click that was answered before, and the clicks need no commit of their own.
+        """
+        taken: list[tuple] = []
+
+        def ride(connection: Connection) -> None:
+            if not self._spoiled:
+                self._take(taken, MOST_TOGETHER)
+                _write(connection, taken)
+
+        try:
+            yield ride
+        except BaseException as error:
+            self._spoiled = self._spoiled or (bool(taken) and not isinstance(error, Unavailable))
+            self._give_back(taken)
+            self._wake.set()
+            raise
+        self._count(len(taken))
+
     def _work(self) -> None:
         while True:
             self._wake.wait()
@@ -90,43 +118,62 @@ class ClickBuffer:
             # In this order: a click that still finds us awake was appended before the queue is read.
             self._awake = False
             while self._arrived:
-                self._storing = min(MOST_TOGETHER, len(self._arrived))
-                self._store([self._arrived.popleft() for _ in range(self._storing)])
-                self._storing = 0
+                self._store()
             self._observers.waiting("clicks", self.waiting)
             if self._closing.is_set() and not self._arrived:
                 return
 
-    def _store(self, group: list[tuple]) -> None:
-        """Until it is stored: while the database is out of reach the group is kept and tried again."""
+    def _store(self) -> None:
+        """Until it is stored: while the database is out of reach the clicks are kept and tried again."""
         started_s, retry_s = time.monotonic(), _FIRST_RETRY_S
         while True:
+            taken: list[tuple] = []
             try:
-                self._write(group)
+                # Taken only once it is our turn: what the queue does not hold any more is stored when the turn ends.
+                with self._database.write() as connection:
+                    self._take(taken, 1 if self._spoiled else MOST_TOGETHER)
+                    _write(connection, taken)
             except Unavailable as error:
+                self._give_back(taken)
                 log.warning("clicks wait for the database", why=str(error), clicks=self.waiting)
                 self._observers.waiting("clicks", self.waiting)
                 time.sleep(retry_s)
                 retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
             except Exception as error:
-                return self._store_one_by_one(group, error)
+                return self._isolate(taken, error)
             else:
-                return self._observers.clicks_stored(len(group), time.monotonic() - started_s)
+                self._spoiled = self._spoiled and bool(self._arrived)
+                self._count(len(taken))
+                return self._observers.clicks_stored(len(taken), time.monotonic() - started_s)
 
-    def _store_one_by_one(self, group: list[tuple], error: Exception) -> None:
-        """Only the guilty fail."""
-        if len(group) > 1:
-            log.warning("clicks spoiled, storing one by one", why=repr(error), clicks=len(group))
-            for each in group:
-                self._store([each])
-        elif not is_conflict(error):
+    def _isolate(self, taken: list[tuple], error: Exception) -> None:
+        """Only the guilty fail: what spoils a group is found by storing one at a time."""
+        if len(taken) > 1:
+            log.warning("clicks spoiled, storing one by one", why=repr(error), clicks=len(taken))
+            self._spoiled = True
+            self._give_back(taken)
+            return
+        if not is_conflict(error):
             # A conflict means that it is stored: ids are unique, and only the answer to its commit was lost.
-            log.error("fault while storing a click", click_id=group[0][0][1], why=repr(error))
+            log.error("fault while storing a click", click_id=taken[0][0][1], why=repr(error))
+        self._count(len(taken))
 
-    def _write(self, group: list[tuple]) -> None:
-        with self._database.write() as connection:
-            store.store(connection, [row for row, why in group if why is None])
-            store.store_automated(connection, [(*row, why) for row, why in group if why is not None])
+    def _take(self, taken: list[tuple], most: int) -> None:
+        while self._arrived and len(taken) < most:
+            taken.append(self._arrived.popleft())
+
+    def _give_back(self, taken: list[tuple]) -> None:
+        self._arrived.extendleft(reversed(taken))
+        taken.clear()
+
+    def _count(self, clicks: int) -> None:
+        with self._counting:
+            self._done += clicks
+
+
+def _write(connection: Connection, taken: list[tuple]) -> None:
+    store.store(connection, [row for row, why in taken if why is None])
+    store.store_automated(connection, [(*row, why) for row, why in taken if why is not None])
 
 
 class Clicks:

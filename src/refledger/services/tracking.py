@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from refledger.core.conversions import decide
 from refledger.core.fingerprints import lock_number
@@ -16,6 +17,8 @@ from refledger.services.setups import Shelf, look_up
 from refledger.store import history
 from refledger.store.engine import Connection, Database
 
+Riding = Callable[[], AbstractContextManager[Callable[[Connection], None]]]
+
 
 class Tracking:
     """Decides conversions. `settle` is what the desk calls; it holds no state but compiled policies."""
@@ -26,14 +29,18 @@ class Tracking:
         wording: Wording,
         clock: Callable[[], int],
         entropy: Callable[[int], bytes] = os.urandom,
+        riding: Riding = lambda: nullcontext(lambda connection: None),
     ):
+        """`riding`: what is stored with each group before it is decided (`ClickBuffer.riding`)."""
+        self._riding = riding
         self._database, self._wording, self._clock, self._entropy = database, wording, clock, entropy
         self._shelf = Shelf()
 
     def settle(self, claims: Sequence[Claim]) -> list[Answer | LaterPlease]:
         """One answer for each claim, durable when this returns; LATER for those that contend with an earlier one."""
         works = [Work(claim) for claim in claims]
-        with self._database.write() as connection:
+        with self._riding() as ride, self._database.write() as connection:
+            ride(connection)
             now_ms = self._database.now_ms(connection, self._clock())
             look_up(connection, works, self._shelf, now_ms)
             mine, later = without_contention([work for work in works if work.credential])
