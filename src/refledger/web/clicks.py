@@ -20,14 +20,15 @@ from refledger.core.refusals import Reason, Refusal, Refused
 from refledger.services.clicks import Clicks, Visit
 from refledger.services.routes import KeyRoute, Link, Routes
 from refledger.services.visitor import Trusted, client_address, is_https
+from refledger.web.cors import PREFLIGHT, VARY, Pairs, origin_headers
 from refledger.web.errors import error_body, error_headers
+from refledger.web.keys import key_of
 from refledger.web.plumbing import Receive, Scope, Send, read_body, request_id_of
 
 _SLUG = re.compile(r"[a-z0-9-]{1,100}\Z")
 _MOST_CODE = 200
 
 Headers = Mapping[bytes, bytes]
-Pairs = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +129,6 @@ def _cookies(ref_code: str, window_days: int, secure: bool) -> tuple[tuple[bytes
 
 # ── the page ──────────────────────────────────────────────────────────────────────────────────────────
 
-_PREFLIGHT: Pairs = [
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-methods", b"POST, OPTIONS"),
-    (b"access-control-allow-headers", b"Content-Type, Authorization"),
-    (b"access-control-max-age", b"86400"),
-]
-_OPEN = (b"access-control-allow-origin", b"*")
-
 
 class ReportClick:
     """`POST /v1/track-click`: answered without waiting for the disk."""
@@ -147,9 +140,9 @@ class ReportClick:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "OPTIONS":
             # Which program is meant stands in the body to come: whether this origin may is decided then.
-            return await _send(send, 204, _PREFLIGHT.copy())
+            return await _send(send, 204, PREFLIGHT.copy())
         headers = dict(scope["headers"])
-        cors: Pairs = [_OPEN]
+        cors = origin_headers(headers.get(b"origin"))
         body = await read_body(receive, timeout_s=self._body_timeout_s)
         try:
             outcome = body if isinstance(body, Refusal) else await self._report(scope, headers, body, cors)
@@ -165,7 +158,7 @@ class ReportClick:
         given = read_object(body)
         if isinstance(given, Refusal):
             return given
-        text = _key_of(headers, given)
+        text = key_of(headers, given)
         key = await self._routes.key(text) if text else None
         if key is None:
             return Refusal(Reason.INVALID_KEY)
@@ -175,10 +168,10 @@ class ReportClick:
         program = await self._routes.program(key.merchant_id, report.program_id)
         if program is None:
             return Refusal(Reason.INVALID_PROGRAM)
-        origin = _text(headers, b"origin")
+        origin = headers.get(b"origin")
         if program.allowed_origins:
-            cors[:] = allowed_origin(origin, program.allowed_origins)
-            if origin and len(cors) == 1:
+            cors[:] = origin_headers(origin, program.allowed_origins)
+            if cors == [VARY]:
                 return Refusal(Reason.ORIGIN_NOT_ALLOWED)
         affiliate = await self._routes.affiliate(program, report.ref_code)
         if affiliate is None:
@@ -202,23 +195,6 @@ class ReportClick:
         else:
             address = client_address(scope, self._trusted)
         return Visit(address, agent, report.url, report.referrer, report.sub_id, None, why)
-
-
-def allowed_origin(origin: str | None, allowed: frozenset[str]) -> Pairs:
-    """The headers for an origin that a program lists; for any other, only that the answer depends on it."""
-    vary = (b"vary", b"Origin")
-    if origin is None or origin.lower() not in allowed:
-        return [vary]
-    return [vary, (b"access-control-allow-origin", origin.encode("latin-1"))]
-
-
-def _key_of(headers: Headers, given: Mapping) -> str | None:
-    """A key sent as Bearer comes before the one in the body."""
-    authorization = _text(headers, b"authorization")
-    if authorization and authorization[:7].lower() == "bearer ":
-        return authorization[7:].strip()
-    key = given.get("publishable_key")
-    return key.strip() if isinstance(key, str) else None
 
 
 def routes(doors: Doors) -> list[Route]:

@@ -13,12 +13,14 @@ from starlette.routing import Route
 from refledger.core import addresses
 from refledger.core.intake import Report, read_object, read_report
 from refledger.core.keys import hash_key, read_key
+from refledger.core.programs import stored
 from refledger.core.refusals import Reason, Refusal
 from refledger.services.claims import Answer, Claim
 from refledger.services.desk import Desk
 from refledger.services.visitor import Trusted, client_address
 from refledger.web.cors import PREFLIGHT, origin_headers
 from refledger.web.errors import error_body, retry_after_s
+from refledger.web.keys import key_of
 from refledger.web.plumbing import Receive, Scope, Send, read_body, request_id_of
 
 MESSAGES = {
@@ -87,7 +89,7 @@ class TrackConversion:
         given = read_object(body)
         if isinstance(given, Refusal):
             return given
-        key = _key_of(headers, given)
+        key = key_of(headers, given)
         shape = read_key(key) if key else None
         if shape is None:
             return Refusal(Reason.INVALID_KEY)
@@ -141,16 +143,7 @@ def _headers(answer: Answer, asked: Headers) -> list[tuple[bytes, bytes]]:
         headers.append((b"retry-after", str(answer.retry_after_s).encode()))
     if answer.replayed:
         headers.append((b"idempotent-replayed", b"true"))
-    return headers + origin_headers(asked.get(b"origin"), answer.allowed_origins)
-
-
-def _key_of(headers: Headers, given: Mapping) -> str | None:
-    """A key sent as Bearer comes before the one in the body."""
-    authorization = headers.get(b"authorization", b"").decode("latin-1")
-    if authorization[:7].lower() == "bearer ":
-        return authorization[7:].strip()
-    key = given.get("publishable_key")
-    return key.strip() if isinstance(key, str) else None
+    return headers + origin_headers(asked.get(b"origin"), stored(answer.allowed_origins))
 
 
 def _is_usable(idempotency_key: bytes) -> bool:
