@@ -51,7 +51,7 @@ def _say_how_quiet(console: Console, points: Points) -> None:
 
 def _conversions(points: Points) -> Table:
     table = _table(
-        "track-conversion over HTTP, everything on, durable: rate, the server's processor time each, and the rate's ratios",
+        "track-conversion over HTTP, everything on, durable: rate, processor time each, and the rate's ratios",
         "clients",
         "per second",
         "p50 ms",
