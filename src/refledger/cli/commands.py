@@ -186,11 +186,16 @@ def verify_ledger(database: Url = None) -> None:
     """Check that every cent balances. Status 1 where one does not."""
     from refledger.services.ledger_check import verify
 
+    def tell(done: int, total: int) -> None:
+        print(f"\r{done:,} of {total:,} conversions", end="", file=sys.stderr, flush=True)
+
     found = 0
     with opened(settings(database)) as opened_database:
-        for violation in verify(opened_database):
+        for violation in verify(opened_database, tell if sys.stderr.isatty() else None):
             found += 1
             print(violation)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
     print(f"{found} violations" if found else "the ledger balances", file=sys.stderr)
     if found:
         raise typer.Exit(1)
