@@ -55,6 +55,9 @@ class Shop:
         self.john_id, self.mary_id = self.make_affiliate("JOHN123"), self.make_affiliate("MARY123")
         self.coupon_id = self.make_coupon("SAVE20", self.mary_id)
 
+    def tenant_in(self, mode):
+        return replace(self.tenant, mode=mode)
+
     # ── what merchants set up ────────────────────────────────────────────────────────────────────────────────────
 
     def make_program(self, **wanted):

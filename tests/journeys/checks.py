@@ -78,9 +78,9 @@ def _ledger(database_url, conversions):
             posted[entry["conversion_id"]][account] += sign * entry["amount_minor"]
             held[entry["affiliate_id"], entry["mode"]][account] += sign * entry["amount_minor"]
     for conversion in conversions:
-        due = 0 if conversion["decision"] == "rejected" else conversion["commission_minor"]
-        if -posted[conversion["id"]]["expense"] != due:
-            yield f"{conversion['id']} should cost {due} and costs {-posted[conversion['id']]['expense']}"
+        found = {account: amount for account, amount in posted[conversion["id"]].items() if amount}
+        if found != _due(conversion):
+            yield f"{conversion['id']} should hold {_due(conversion)} and holds {found}"
     for standing in rows(database_url, "SELECT * FROM standings"):
         entries = held.pop((standing["affiliate_id"], standing["mode"]), Counter())
         stored = {account: standing[f"{account}_minor"] for account in ACCOUNTS}
@@ -89,6 +89,23 @@ def _ledger(database_url, conversions):
         if sum(stored.values()):
             yield f"{standing['affiliate_id']} in {standing['mode']} does not sum to 0"
     yield from (f"{place} has entries but no standing" for place in held)
+
+
+def _due(conversion):
+    """What a conversion's entries should sum up to, by account."""
+    due = conversion["commission_minor"]
+    if (
+        conversion["decision"] == "rejected"
+        or conversion["refunded"]
+        or conversion["dispute"] == "lost"
+        or not due
+    ):
+        return {}
+    if conversion["dispute"] == "open":
+        account = "dispute_reserve"
+    else:
+        account = "payable" if conversion["decision"] == "approved" else "pending"
+    return {account: due, "expense": -due}
 
 
 def _numbers(conversions):
