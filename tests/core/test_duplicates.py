@@ -120,6 +120,19 @@ def test_a_rejected_first_purchase_does_not_start_the_months():
     assert check(own, order_id="1003", repeats={"months": 3}) == ()
 
 
+def test_a_forged_purchase_starts_no_months_for_a_verified_report():
+    """Whoever forges a customer's purchase today must not end the paid months of their real ones."""
+    forged = past("conv_forged", order_id="9", verified=False, at_ms=ms(2026, 1, 1))
+    real = past("conv_real", order_id="1001", at_ms=ms(2026, 8, 1))
+    repeats = {"months": 3}
+    assert check([forged, real], order_id="1002", repeats=repeats, verified=True) == ()
+    assert check([forged], order_id="1002", repeats=repeats, verified=True) == ()
+    assert check([forged, real], order_id="1002", repeats=repeats) == (FIRM, "conv_forged")
+    approved = replace(forged, decision="approved")
+    expected = (FIRM, "conv_forged")
+    assert check([approved, real], order_id="1002", repeats=repeats, verified=True) == expected
+
+
 def test_a_signup_has_no_order():
     order = past(order_id="1001")
     assert check([], order, kind="signup", order_id="1001") == ()

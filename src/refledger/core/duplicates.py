@@ -51,7 +51,7 @@ def check_identity(
         same_order = [order] if order is not None and order.stands else []
         # Both are asked: whoever squats on an order number must not open a second paid sale to its customer.
         holders = [past for past in holders if past not in same_order]
-        if _repeats(repeat_purchases, holders, now_ms):
+        if _repeats(repeat_purchases, holders, verified, now_ms):
             # A sale reported without its order id may be this one: only a verified report may settle that.
             holders = [
                 past for past in holders if verified and past.order_id is None and past.yields_to_verified
@@ -63,14 +63,15 @@ def check_identity(
     return tuple(holders)
 
 
-def _repeats(repeat_purchases: Any, holders: Sequence[Past], now_ms: int) -> bool:
+def _repeats(repeat_purchases: Any, holders: Sequence[Past], verified: bool, now_ms: int) -> bool:
     """Whether a further order of this customer is paid now."""
     if repeat_purchases == "lifetime" or not holders:
         return True
     if repeat_purchases == "first":
         return False
-    first_ms = min(past.at_ms for past in holders)
-    return now_ms < _months_later(first_ms, repeat_purchases["months"])
+    # A forged purchase, made early, must not have used up the months of a verified one.
+    counted = [past.at_ms for past in holders if not (verified and past.yields_to_verified)]
+    return not counted or now_ms < _months_later(min(counted), repeat_purchases["months"])
 
 
 def _months_later(at_ms: int, months: int) -> int:
