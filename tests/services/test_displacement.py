@@ -2,6 +2,7 @@
 
 import pytest
 
+from refledger.services import ledger_check
 from tests.builders import EMAIL
 
 
@@ -139,3 +140,13 @@ def test_among_unverified_ones_the_first_still_wins(shop, counter):
     shop.change_program(attribution="first")
     counter.signup(ref_code="MARY123")
     assert conversion(shop, counter.purchase().id)["affiliate_id"] == shop.mary_id
+
+
+def test_the_events_stay_in_order_though_the_clock_steps_back(shop, counter, clock):
+    """The displacement comes after the acceptance, also in the same millisecond or in an earlier one."""
+    shop.change_program(limits={"hourly": 100, "daily": 100})
+    for number in range(8):
+        counter.purchase(f"{number}@example.com")
+        clock.now_ms -= number % 2
+        assert counter.purchase(f"{number}@example.com", secret=True).status == 200
+    assert list(ledger_check.verify(shop.database)) == []

@@ -85,6 +85,13 @@ def event(conversion: Mapping[str, Any], event_id: str, kind: EventType, at_ms: 
     }
 
 
+def next_ms(conversion: Mapping[str, Any], now_ms: int) -> int:
+    """The time of what happens to a conversion now: later than what happened before, whatever a clock does, for
+    events are told apart by their times.
+    """
+    return max(now_ms, conversion["updated_ms"] + 1)
+
+
 def by_standing(changes: Iterable[Row]) -> list[Row]:
     """One row for each affiliate and mode: the sum of its changes."""
     summed: dict[tuple[str, str, str], Row] = {}
@@ -117,15 +124,16 @@ def supersede(
         conversion = found[conversion_id]
         status = shown_status("rejected", bool(conversion["refunded"]), conversion["dispute"])
         conversion |= {"decision": "rejected", "status": status}
+        at_ms = next_ms(conversion, now_ms)
         wanted = target(
             "rejected", conversion["commission_minor"], conversion["refunded"], conversion["dispute"]
         )
-        event_id = make_id("evt", now_ms, entropy(10))
-        post(rows, conversion, posted[conversion_id], wanted, event_id, EventType.SUPERSEDED, now_ms)
+        event_id = make_id("evt", at_ms, entropy(10))
+        post(rows, conversion, posted[conversion_id], wanted, event_id, EventType.SUPERSEDED, at_ms)
         rows["events"].append(
-            event(conversion, event_id, EventType.SUPERSEDED, now_ms, superseded_by=successor)
+            event(conversion, event_id, EventType.SUPERSEDED, at_ms, superseded_by=successor)
         )
-        displaced.append((merchant_id, conversion_id, status, now_ms))
+        displaced.append((merchant_id, conversion_id, status, at_ms))
     record.supersede(connection, displaced)
 
 

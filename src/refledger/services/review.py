@@ -80,7 +80,7 @@ def reopen(
     """A rejected conversion returns to what it was, unless its identity has been taken meanwhile (409)."""
     conversion = _held(connection, tenant, conversion_id)
     conversion |= {"decision": _next("reopen", conversion), "decision_reason": reason}
-    _take_identity(connection, tenant, conversion, now_ms)
+    _take_identity(connection, tenant, conversion)
     _settle(connection, conversion, EventType.REOPENED, now_ms, entropy)
     review.forget_sighting(connection, tenant.merchant_id, _frauds_key(tenant, conversion), conversion_id)
 
@@ -135,7 +135,7 @@ def _next(step: str, conversion: Mapping[str, Any]) -> str:
     return decision
 
 
-def _take_identity(connection: Connection, tenant: Tenant, conversion: dict[str, Any], now_ms: int) -> None:
+def _take_identity(connection: Connection, tenant: Tenant, conversion: dict[str, Any]) -> None:
     program_id, mode, kind = conversion["program_id"], conversion["mode"], conversion["type"]
     order_key = _order_key(tenant, conversion)
     own, order = review.customer_and_order(connection, tenant.merchant_id, conversion["email_key"], order_key)
@@ -144,7 +144,9 @@ def _take_identity(connection: Connection, tenant: Tenant, conversion: dict[str,
         tenant.merchant_id, program_id
     ]
     repeats = stored(program.repeat_purchases)
-    taken = check_identity(kind, conversion["order_id"], repeats, own, order, verified=False, now_ms=now_ms)
+    # As of its own time: the months in which further orders are paid may be over by now.
+    at_ms = conversion["at_ms"]
+    taken = check_identity(kind, conversion["order_id"], repeats, own, order, verified=False, now_ms=at_ms)
     if isinstance(taken, Refusal):
         raise Refused(taken)
     conversion["order_key"] = order_key
@@ -172,8 +174,7 @@ def _settle(
 ) -> None:
     """Writes the changed conversion, the entries that follow from it, and the event that causes them."""
     facts = (bool(conversion["refunded"]), conversion["dispute"])
-    # A conversion's events are told apart by their times, whatever a clock does.
-    now_ms = max(now_ms, conversion["updated_ms"] + 1)
+    now_ms = postings.next_ms(conversion, now_ms)
     conversion |= {"status": shown_status(conversion["decision"], *facts), "updated_ms": now_ms}
     review.change_conversion(connection, conversion)
     posted = ledger.posted(connection, [(conversion["merchant_id"], conversion["id"])])[conversion["id"]]
