@@ -44,21 +44,19 @@ reserved        0.0.0.0/8 192.0.0.0/24 240.0.0.0/4 2001::/23 ::/96 ::ffff:0:0/96
 """
 
 
-def _table() -> tuple[tuple[int, int, int, str], ...]:
+def _table(version: int) -> tuple[tuple[int, int, str], ...]:
     rows = []
     for line in _CLASSES.strip().splitlines():
         name, *ranges = line.split()
         for each in ranges:
             net = ipaddress.ip_network(each)
-            rows.append(
-                (net.prefixlen, net.version, int(net.network_address), int(net.broadcast_address), name)
-            )
+            if net.version == version:
+                rows.append((net.prefixlen, int(net.network_address), int(net.broadcast_address), name))
     rows.sort(reverse=True)  # the narrowest range decides: a part of a reserved block has its own meaning
-    return tuple((version, low, high, name) for _, version, low, high, name in rows)
+    return tuple((low, high, name) for _, low, high, name in rows)
 
 
-_SPECIAL = _table()
-_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+_SPECIAL = {version: _table(version) for version in (4, 6)}
 
 
 def parse(text: str) -> Address | None:
@@ -78,14 +76,12 @@ def _parse(text: str) -> Address | None:
         return None
     if ip.version == 6 and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
-    unit_bits, network_bits = (32, 24) if ip.version == 4 else (64, 48)
-    return Address(
-        text=str(ip),
-        version=ip.version,
-        unit=str(ipaddress.ip_network(f"{ip}/{unit_bits}", strict=False)),
-        network=str(ipaddress.ip_network(f"{ip}/{network_bits}", strict=False)),
-        special=_special(ip),
-    )
+    number, plain = int(ip), str(ip)
+    if ip.version == 4:
+        # By the text: the library's networks cost ten times the address itself, for every report.
+        return Address(plain, 4, f"{plain}/32", f"{plain.rpartition('.')[0]}.0/24", _special(4, number))
+    unit, network = (ipaddress.IPv6Address(number >> bits << bits) for bits in (64, 80))
+    return Address(plain, 6, f"{unit}/64", f"{network}/48", _special(6, number))
 
 
 def _bare(text: str) -> str:
@@ -96,14 +92,11 @@ def _bare(text: str) -> str:
     return text.partition("%")[0].strip()
 
 
-def _special(ip) -> str | None:
-    number = int(ip)
-    for version, low, high, name in _SPECIAL:
-        if low <= number <= high and version == ip.version:
+def _special(version: int, number: int) -> str | None:
+    for low, high, name in _SPECIAL[version]:
+        if low <= number <= high:
             return name
-    if ip.version == 6 and ip not in _GLOBAL_UNICAST:
-        return "reserved"
-    return None
+    return "reserved" if version == 6 and number >> 125 != 1 else None  # 2000::/3 is all that is given out
 
 
 def shorten(text: str) -> str:
