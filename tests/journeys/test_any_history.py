@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from refledger.core.refusals import Refused
-from refledger.services import review
+from refledger.services import ledger_check, review
 from tests.builders import Counter, Shop, settings_for
 from tests.conftest import Clock
 from tests.journeys.checks import WINDOWS_MS, faults
@@ -50,6 +50,7 @@ class AnyHistory(RuleBasedStateMachine):
         self.counter = Counter(self.shop)
 
     def teardown(self):
+        assert list(ledger_check.verify(self.shop.database)) == []
         self.shop.close()
         self.folder.cleanup()
 
@@ -128,13 +129,13 @@ class AnyHistory(RuleBasedStateMachine):
 
 @pytest.mark.parametrize("repeats", ["first", "lifetime", {"months": 1}], ids=str)
 def test_any_history(template, repeats):
-    run(template, repeats, examples=10, steps=25)
+    run(template, repeats, examples=6, steps=25)
 
 
 @pytest.mark.prove
 @pytest.mark.parametrize("repeats", ["first", "lifetime", {"months": 1}], ids=str)
 def test_very_many_histories(template, repeats):
-    run(template, repeats, examples=400, steps=60)
+    run(template, repeats, examples=150, steps=50)
 
 
 def run(template, repeats, examples, steps, **more):
