@@ -10,7 +10,7 @@ import pytest
 
 from refledger.core import addresses, emails
 from refledger.core.fraud.case import Case, Click
-from refledger.core.fraud.catalogue import BY_CODE, SIGNALS
+from refledger.core.fraud.catalogue import BY_CODE, CATALOGUE, CATALOGUES, SIGNALS
 from refledger.core.fraud.policy import DEFAULT, DEFAULT_POLICY, merge
 from refledger.core.fraud.scoring import expand, explain, judge, record, weigh
 from refledger.core.fraud.signal import CLEAR, INPUTS, fired
@@ -253,3 +253,7 @@ def test_all_signals_cost_little():
         record(judge(busy, DEFAULT_POLICY))
         spans.append(time.perf_counter() - started)
     assert statistics.median(spans) < 60e-6
+
+
+def test_the_latest_catalogue_names_every_signal():
+    assert set(CATALOGUES[CATALOGUE]) == {signal.code for signal in SIGNALS}

@@ -7,7 +7,7 @@ however many of its signals say so.
 from dataclasses import dataclass, field
 
 from refledger.core.fraud.case import Case
-from refledger.core.fraud.catalogue import BY_CODE, SIGNALS
+from refledger.core.fraud.catalogue import BY_CODE, CATALOGUE, CATALOGUES, SIGNALS
 from refledger.core.fraud.policy import MOST_POINTS, Policy, Rule
 from refledger.core.fraud.signal import ABSENT, OFF, Finding, failed, missing
 
@@ -99,15 +99,16 @@ def record(verdict: Verdict) -> dict:
     """The verdict as compact JSON, kept for ever: enough to explain it, and to weigh it under another policy.
 
     {"score", "outcome", "leading", "review_at", "refuse_at", "fired": [{"code", "action", "mode", "points",
-    "counted", "evidence", "level" unless 0}], "not_evaluated": {reason: [codes]}, "clear": [codes],
-    "off": [codes], "error": [{"code", "error"}]}, and "allowed": true where an allow entry held.
+    "counted", "evidence", "level" unless 0}], "not_evaluated": {reason: [codes]},
+    "off": [codes], "error": [{"code", "error"}], "catalogue"}, and "allowed": true where an allow entry held. All other
+    signals of that catalogue were clear: naming them would be a quarter of the record.
     """
-    shown, unknown, clear, off, errors = [], {}, [], [], []
+    shown, unknown, off, errors = [], {}, [], []
     for rule, finding in zip(verdict.policy.rules, verdict.findings, strict=True):
         state = finding.state
         if state == "clear":
-            clear.append(rule.code)
-        elif state == "not_evaluated":
+            continue
+        if state == "not_evaluated":
             unknown.setdefault(finding.reason, []).append(rule.code)
         elif state == "fired":
             shown.append(_shown(rule, finding, verdict.counted.get(rule.code, 0)))
@@ -123,9 +124,9 @@ def record(verdict: Verdict) -> dict:
         "refuse_at": verdict.policy.refuse_at,
         "fired": shown,
         "not_evaluated": unknown,
-        "clear": clear,
         "off": off,
         "error": errors,
+        "catalogue": CATALOGUE,
     }
     if verdict.allowed:
         kept["allowed"] = True
@@ -152,7 +153,10 @@ def expand(record: dict) -> list[dict]:
     for reason, codes in record.get("not_evaluated", {}).items():
         entries += [_entry(code, "not_evaluated", reason=reason) for code in codes]
     entries += [_entry(each["code"], "error", error=each["error"]) for each in record.get("error", ())]
-    entries += [_entry(code, state) for state in ("clear", "off") for code in record.get(state, ())]
+    entries += [_entry(code, "off") for code in record.get("off", ())]
+    told = {entry["code"] for entry in entries}
+    asked = CATALOGUES.get(record.get("catalogue"), ())
+    entries += [_entry(code, "clear") for code in asked if code not in told]
     return sorted(entries, key=lambda entry: _ORDER.get(entry["code"], len(_ORDER)))
 
 
