@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import orjson
 
@@ -21,6 +22,7 @@ from refledger.store.engine import Connection, Database, Unavailable
 
 TTL_S = 1.0
 MOST_ENTRIES = 20_000
+_LOOKUPS_AT_ONCE = 8
 _STALE_S = 600.0  # how old an answer may be while the database cannot give a new one
 
 
@@ -86,6 +88,8 @@ class Cache:
         self._most, self._ttl_s, self._clock_s = most, ttl_s, clock_s
         self._entries: dict[tuple, tuple[Any, float]] = {}  # the answer and when it was asked for
         self._loading: dict[tuple, asyncio.Task] = {}
+        # Threads of their own: calls of the management API that wait for a locked database hold up no click.
+        self._threads = anyio.CapacityLimiter(_LOOKUPS_AT_ONCE)
 
     async def get(self, *key: str) -> Any:
         """Refused as unavailable where the database cannot answer and nothing is known."""
@@ -111,7 +115,7 @@ class Cache:
     async def _fetch(self, key: tuple) -> Any:
         asked_s = self._clock_s()
         try:
-            value = await anyio.to_thread.run_sync(self._read, key)
+            value = await anyio.to_thread.run_sync(self._read, key, limiter=self._threads)
         except Unavailable as error:
             known = self._entries.get(key)
             if known is None or asked_s - known[1] > _STALE_S:

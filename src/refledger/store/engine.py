@@ -33,7 +33,7 @@ class Database:
         else:
             self.writer = self.reader = _postgresql(self.url, wait_s)
         # SQLite admits one writer: our own threads queue here, fairly, rather than by polling the file.
-        self.turn = _Turn() if self.is_sqlite else nullcontext()
+        self.turn = _Turn(wait_s) if self.is_sqlite else nullcontext()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -91,7 +91,7 @@ class Checkpoints:
 
     def _work(self) -> None:
         while not self._closing.wait(self.EVERY_S):
-            with suppress(OSError, sqlite3.Error, DBAPIError):
+            with suppress(OSError, sqlite3.Error, DBAPIError, Unavailable):
                 if self._log.stat().st_size >= self.LOG_BYTES:
                     self._move()
 
@@ -122,9 +122,14 @@ def hold(connection: Connection, keys: Iterable[int]) -> None:
 
 
 class _Turn:
-    """A lock that serves in the order of asking: a busy desk must not starve whoever else writes."""
+    """A lock that serves in the order of asking: a busy desk must not starve whoever else writes.
 
-    def __init__(self):
+    Whoever waits too long leaves the queue: behind a locked database each turn ends only with its own wait, and
+    those who queue would else wait one after the other, for minutes.
+    """
+
+    def __init__(self, wait_s: float):
+        self._wait_s = wait_s
         self._guard = threading.Lock()
         self._waiting: deque[threading.Lock] = deque()
         self._taken = False
@@ -137,7 +142,14 @@ class _Turn:
             gate = threading.Lock()
             gate.acquire()
             self._waiting.append(gate)
-        gate.acquire()
+        if not gate.acquire(timeout=self._wait_s):
+            self._leave(gate)
+
+    def _leave(self, gate: threading.Lock) -> None:
+        with self._guard:
+            if gate in self._waiting:  # else the turn came at the last moment, and is ours
+                self._waiting.remove(gate)
+                raise Unavailable("others are writing for too long")
 
     def __exit__(self, *details):
         with self._guard:
