@@ -82,6 +82,7 @@ def create(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,  # behind a proxy it would lead to http, with the key in the clear
         exception_handlers=exception_handlers,
     )
 

@@ -29,6 +29,8 @@ class PlainFirst:
                     scope["route"] = route
                     return await route.app(scope, receive, send)
             elif (route := self._open.get(_first_segment(path))) is not None:
+                if path.endswith("/"):  # people's programs add one when they share a link
+                    scope["path"] = path[:-1]
                 match, found = route.matches(scope)
                 if match is Match.FULL:
                     scope.update(found, route=route)
