@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from unicodedata import normalize
 
 from disposable_email_domains import blocklist
 from email_validator import EmailNotValidError, validate_email
@@ -72,6 +73,9 @@ _DOT_ATOM = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@([A-Za-z0-9.-]+)\Z")
 def parse(text: str) -> Email | None:
     """The address, taken apart; None when its syntax is wrong. No look-up is made."""
     trimmed = text.strip()
+    if not trimmed.isascii():
+        # One letter may be written as one character or as two: it is the same address.
+        trimmed = normalize("NFC", trimmed)
     return None if len(trimmed) > LONGEST else _parse(trimmed)
 
 
