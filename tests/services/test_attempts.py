@@ -170,3 +170,12 @@ def test_the_rate_limits_attempt_says_how_long(shop, counter):
     record = json.loads(shop.one("SELECT record FROM attempts")["record"])
     assert record["outcome"]["retry_after_s"] == 3600
     assert record["facts"]["limits_filled_ms"]["hourly"] == shop.clock()
+
+
+@pytest.mark.parametrize("code", sorted(set(REFUSALS) - {"idempotency_mismatch"}))
+def test_a_dry_run_leaves_nothing_whatever_is_wrong_with_it(shop, counter, code):
+    prepare, fields = REFUSALS[code]
+    prepare(shop, _Verified(counter))
+    reply = counter.report(secret=True, dry_run=True, **FIELDS | fields)
+    assert reply.code == code
+    assert attempts(shop) == []

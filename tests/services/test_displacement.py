@@ -150,3 +150,12 @@ def test_the_events_stay_in_order_though_the_clock_steps_back(shop, counter, clo
         clock.now_ms -= number % 2
         assert counter.purchase(f"{number}@example.com", secret=True).status == 200
     assert list(ledger_check.verify(shop.database)) == []
+
+
+def test_a_block_follows_the_customer_to_their_first_affiliate(shop, counter):
+    """Under `attribution: first`: the lists are asked about whoever would earn, not about whose code it was."""
+    shop.change_program(attribution="first")
+    assert counter.signup(ref_code="MARY123", secret=True).status == 200
+    shop.list_entry("block", "affiliate", shop.mary_id)
+    assert counter.purchase(secret=True).code == "blocked"
+    assert counter.purchase("other@example.com", secret=True).status == 200

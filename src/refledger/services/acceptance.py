@@ -16,7 +16,7 @@ from refledger.core.ids import make_id
 from refledger.core.intake import Report, read_report
 from refledger.core.limits import Counted
 from refledger.core.money import to_minor
-from refledger.core.programs import Affiliate, Program, fold_code, stored
+from refledger.core.programs import Affiliate, Coupon, Program, fold_code, stored
 from refledger.core.refusals import ACCEPTABLE, Reason, Refusal, Refused
 from refledger.services import postings, writing
 from refledger.services.claims import Claim, Credential, Work
@@ -127,37 +127,39 @@ def _attribution(
     then = orjson.loads(attempt["record"])
     if wanted == attempt["affiliate_id"]:
         affiliate = replace(affiliate, commission=then["terms"].get("affiliate"))
-    via = then.get("attribution", {}).get("via", "ref_code") if not affiliate_id else "ref_code"
-    candidate = {
-        "by": "merchant",
-        "code": affiliate.ref_code,
-        "affiliate_id": affiliate.id,
-        "state": "chosen",
-    }
-    candidates = (
-        tuple(then.get("attribution", {}).get("candidates", ())) if not affiliate_id else (candidate,)
-    )
-    return Attribution(affiliate, via, None, candidates)
+    if affiliate_id:
+        chosen = {"by": "merchant", "code": affiliate.ref_code, "affiliate_id": affiliate.id}
+        return Attribution(affiliate, "merchant", None, (chosen | {"state": "chosen"},))
+    via, candidates = then["attribution"]["via"], tuple(then["attribution"]["candidates"])
+    coupon, _ = _coupon(connection, tenant, program, report) if via == "coupon" else (None, None)
+    return Attribution(affiliate, via, coupon, candidates)
 
 
 def _by_code(
     connection: Connection, tenant: Tenant, program: Program, report: Report, now_ms: int
 ) -> Attribution:
-    def place(code: str) -> tuple[str, str]:
-        return tenant.merchant_id, fingerprint(tenant.fingerprint_key, "code", program.id, fold_code(code))
-
     by_ref: Affiliate | None = None
-    coupon, owner = None, None
     if report.ref_code:
-        found = setup.affiliates_by_code(connection, [place(report.ref_code)])
-        by_ref = found.get(place(report.ref_code))
-    if report.coupon_code:
-        pairs = setup.coupons_by_code(connection, [place(report.coupon_code)])
-        coupon, owner = pairs.get(place(report.coupon_code), (None, None))
+        place = _place(tenant, program, report.ref_code)
+        by_ref = setup.affiliates_by_code(connection, [place]).get(place)
+    coupon, owner = _coupon(connection, tenant, program, report)
     attribution = attribute(report, by_ref, coupon, owner, now_ms)
     if isinstance(attribution, Refusal):
         raise Refused(attribution)
     return attribution
+
+
+def _coupon(
+    connection: Connection, tenant: Tenant, program: Program, report: Report
+) -> tuple[Coupon | None, Affiliate | None]:
+    if not report.coupon_code:
+        return None, None
+    place = _place(tenant, program, report.coupon_code)
+    return setup.coupons_by_code(connection, [place]).get(place, (None, None))
+
+
+def _place(tenant: Tenant, program: Program, code: str) -> tuple[str, str]:
+    return tenant.merchant_id, fingerprint(tenant.fingerprint_key, "code", program.id, fold_code(code))
 
 
 def _contends_for(work: Work, attempt_id: str) -> list[str]:

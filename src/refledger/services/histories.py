@@ -35,7 +35,7 @@ def gather(connection: Connection, works: Sequence[Work], shelf: Shelf, now_ms: 
     customers = history.of_customers(
         connection, [_pair(work, work.email_key) for work in works if work.email_key]
     )
-    _stay_with_first(connection, works, customers, shelf)
+    _stay_with_first(connection, works, customers, shelf, now_ms)
     unheld = [work for work in works if work.affiliate.id not in work.held]
     works = [work for work in works if work.affiliate.id in work.held]
     orders = history.of_orders(connection, [_pair(work, work.order_key) for work in works if work.order_key])
@@ -65,7 +65,7 @@ def _pair(work: Work, key: str | None) -> tuple[str, str | None]:
 
 
 def _stay_with_first(
-    connection: Connection, works: Sequence[Work], customers: Customers, shelf: Shelf
+    connection: Connection, works: Sequence[Work], customers: Customers, shelf: Shelf, now_ms: int
 ) -> None:
     firsts = {}
     for work in works:
@@ -81,10 +81,15 @@ def _stay_with_first(
     if not firsts:
         return
     found = setup.affiliates_by_id(connection, firsts.values())
-    shelf.fill(connection, [work.program for work in works], list(found.values()))
+    affiliates = [*found.values(), *(work.affiliate for work in works)]
+    shelf.fill(connection, [work.program for work in works], affiliates)
     for work in works:
         kept = stay_with_first(work.screened.attribution, found.get(firsts.get(id(work))))
-        work.screened = replace(work.screened, attribution=kept)
+        if kept is not work.screened.attribution:
+            # The lists may name affiliates, and it is another's now.
+            lists, email, address = shelf.lists(work.program), work.screened.email, work.claim.address
+            listed = lists.match(email, address, kept.affiliate.id, work.program.id, now_ms)
+            work.screened = replace(work.screened, attribution=kept, listed=listed)
 
 
 def _standings(connection: Connection, works: Sequence[Work], now_ms: int) -> None:

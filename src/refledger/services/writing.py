@@ -74,9 +74,13 @@ def accept(
     (`work.now_ms`), its entries now, and it counts towards no limit.
     """
     found = decision_record(work) | _from_attempt(attempt)
+    click = found.get("facts", {}).get("click")
+    # Where the merchant chose the affiliate, the click that was found then is perhaps another's.
+    has_click = click and work.screened.attribution.via != "merchant"
     conversion = _conversion(work, attempt) | {
         "updated_ms": now_ms,
         "score": found.get("fraud", {}).get("score", 0),
+        "click_id": click["id"] if has_click else None,
     }
     rows["conversions"].append(conversion)
     rows["decisions"].append(
@@ -142,7 +146,6 @@ def _conversion(work: Work, attempt: Mapping[str, Any] | None) -> dict[str, Any]
         "dispute": None,
         "address": address.text if address else None,
         "agent": report.agent,
-        "click_id": work.case.click.id if work.case and work.case.click else None,
         "metadata": dump(report.metadata) if report.metadata else None,
         "attempt_id": attempt["id"] if attempt else None,
         "accepted_no": None if attempt else accepted + 1,
@@ -324,13 +327,19 @@ def _attempt(work: Work, now_ms: int, entropy: Entropy) -> dict[str, Any]:
 
 
 def _kept_input(work: Work) -> dict[str, Any]:
-    """The request's fields without its key; without the address where no affiliate is concerned."""
+    """The request's fields without its key; without the address where no affiliate is concerned.
+
+    With what was taken from the connection besides, so that accepting it later knows as much.
+    """
     dropped = {"publishable_key"}
     if work.outcome.reason is Reason.NO_REFERRAL:
         dropped |= {"customer_ip", "customer_user_agent"}
     kept = {name: value for name, value in work.claim.given.items() if name not in dropped}
-    if isinstance(work.claim.report, Report) and work.claim.address and "customer_ip" not in dropped:
-        kept["customer_ip"] = work.claim.address.text
+    if isinstance(work.claim.report, Report):
+        if work.claim.address:
+            kept["customer_ip"] = work.claim.address.text
+        if work.claim.report.agent:
+            kept["customer_user_agent"] = work.claim.report.agent
     return kept
 
 

@@ -206,7 +206,7 @@ conversions = table(
     text_column("initial"),  # pending | pending_review: what a reopened conversion returns to
     text_column("decision_reason", nullable=True),
     flag("verified"),
-    text_column("via"),  # ref_code | coupon | first
+    text_column("via"),  # ref_code | coupon | first | merchant
     text_column("ref_code", nullable=True),
     text_column("coupon_id", nullable=True),
     text_column("email"),

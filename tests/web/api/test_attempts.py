@@ -56,6 +56,32 @@ def test_an_unknown_code_is_accepted_for_a_named_affiliate(shop, program, john):
     assert shop.post(path).status_code == 404
     found = shop.post(path, {"affiliate_id": john["id"]}).json()
     assert (found["object"], found["affiliate_id"]) == ("conversion", john["id"])
+    whole = shop.get(f"/v1/conversions/{found['id']}").json()
+    assert (whole["via"], whole["explanation"][0]) == ("merchant", "The merchant chose the affiliate.")
+
+
+def test_a_limited_coupon_sale_stays_the_coupons(shop, program, limited, john):
+    coupon = shop.coupon(program, john)
+    shop.track(program, ref_code=None, coupon_code="SAVE20", customer_email="third@example.com")
+    attempt = shop.get("/v1/attempts").json()["data"][0]
+    assert attempt["code"] == "rate_limited"
+    found = shop.post(f"/v1/attempts/{attempt['id']}/accept").json()
+    assert (found["via"], found["coupon_id"]) == ("coupon", coupon["id"])
+
+
+def test_an_accepted_attempt_has_the_agent_and_the_click_of_its_time(shop, http, program, limited, clock):
+    """The customer's own browser reported: what it said of itself stands in no field of the body."""
+    headers = {"Origin": "https://shop.example", "User-Agent": "Mozilla/5.0 (X11)"}
+    report = {"program_id": program["id"], "publishable_key": shop.keys["publishable_key"]}
+    click = http.post("/v1/track-click", json=report | {"ref_code": "JOHN123"}, headers=headers).json()
+    clock.advance_s(120)
+    report |= {"ref_code": "JOHN123", "conversion_type": "signup", "customer_email": "third@example.com"}
+    report |= {"click_id": click["click_id"]}
+    assert http.post("/v1/track-conversion", json=report, headers=headers).status_code == 429
+    attempt = shop.get("/v1/attempts").json()["data"][0]
+    assert attempt["input"]["customer_user_agent"] == "Mozilla/5.0 (X11)"
+    found = shop.post(f"/v1/attempts/{attempt['id']}/accept").json()
+    assert found["click_id"] == click["click_id"]
 
 
 def test_what_was_never_a_report_cannot_be_accepted(shop, program, john):

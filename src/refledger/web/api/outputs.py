@@ -148,7 +148,7 @@ class Conversion(Object):
     type: Literal["signup", "purchase"]
     program_id: str
     affiliate_id: str
-    via: Literal["ref_code", "coupon", "first"]
+    via: Literal["ref_code", "coupon", "first", "merchant"]
     ref_code: str | None
     coupon_id: str | None
     customer: Customer
