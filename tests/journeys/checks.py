@@ -53,12 +53,14 @@ def _parts(database_url, conversions):
     superseded = _ids(
         database_url, "SELECT subject_id AS id FROM events WHERE type = 'conversion.superseded'"
     )
+    reopened = _ids(database_url, "SELECT subject_id AS id FROM events WHERE type = 'conversion.reopened'")
     for conversion in conversions:
         if conversion["id"] not in decided:
             yield f"{conversion['id']} has no decision"
         if accepted[conversion["id"]] != 1:
             yield f"{conversion['id']} has {accepted[conversion['id']]} events of its acceptance"
-        if (conversion["decision_reason"] == "superseded") != (conversion["id"] in superseded):
+        gone, back = conversion["decision_reason"] == "superseded", conversion["id"] in reopened
+        if gone != (conversion["id"] in superseded) and not back:
             yield f"{conversion['id']} is superseded without its event, or the other way round"
     for name, sql in {
         "decision": "SELECT conversion_id AS id FROM decisions",
