@@ -31,7 +31,11 @@ class Database:
         if self.is_sqlite:
             self.writer, self.reader = _sqlite(self.url, wait_s)
         else:
-            self.writer = self.reader = _postgresql(self.url, wait_s)
+            self.writer = _postgresql(self.url, wait_s)
+            # Under READ COMMITTED each statement sees another moment, and whoever reads two would see them differ.
+            self.reader = self.writer.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
         # SQLite admits one writer: our own threads queue here, fairly, rather than by polling the file.
         self.turn = _Turn(wait_s) if self.is_sqlite else nullcontext()
 
