@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+from refledger import logs
 from refledger.settings import PREFIX, SettingsError, load
 
 
@@ -69,3 +70,17 @@ def test_a_secret_cut_short_is_not_replaced(tmp_path):
     with pytest.raises(SettingsError, match=r"secret\.key"):
         load().secret_bytes()
     assert path.read_text() == "cut"
+
+
+@pytest.mark.parametrize(
+    ("setting", "terminal", "style"),
+    [
+        ("auto", True, "console"),
+        ("auto", False, "json"),
+        ("json", True, "json"),
+        ("console", False, "console"),
+    ],
+)
+def test_logs_are_for_people_at_a_terminal(monkeypatch, setting, terminal, style):
+    monkeypatch.setattr("sys.stderr", type("Stream", (), {"isatty": lambda self: terminal})())
+    assert logs.style_of(setting) == style

@@ -65,7 +65,7 @@ def create(
 ) -> Application:
     """The whole service, on a migrated database. `clock`: milliseconds since the epoch."""
     settings, entropy = settings or load(), entropy or Entropy()
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings.log_level, logs.style_of(settings.log_format))
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     Protocol.header_bytes = settings.header_bytes
     observers, secret, trusted = (
@@ -110,7 +110,7 @@ def _parts(settings: Settings, observers: Observers, clock: Callable[[], int], e
         buffer,
         Housekeeping(database, clock),
         Checkpoints(database),
-        logs.AccessLog(settings.log_level, settings.log_format),
+        logs.AccessLog(settings.log_level, logs.style_of(settings.log_format)),
     )
 
 

@@ -34,6 +34,13 @@ def _json(event: MutableMapping[str, Any], **_) -> bytes:
     return orjson.dumps(event, default=repr)
 
 
+def style_of(setting: str) -> str:
+    """json | console. `auto`: for people where standard error is a terminal, for machines elsewhere."""
+    if setting != "auto":
+        return setting
+    return "console" if sys.stderr is not None and sys.stderr.isatty() else "json"
+
+
 def configure(level: str = "info", style: str = "json") -> None:
     """`style`: json | console. Other libraries' records (the server's among them) come out alike."""
     shared = [

@@ -43,8 +43,8 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least that is logged."
     )
-    log_format: Literal["json", "console"] = Field(
-        "json", description="One JSON object per line, or lines for people."
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`json`, `console` (lines for people), or `auto`: for people at a terminal."
     )
     max_waiting: int = Field(
         2000, ge=1, description="Reports that may wait to be decided; beyond it the answer is 503."

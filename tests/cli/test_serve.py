@@ -46,6 +46,7 @@ def test_the_printed_samples_succeed_when_pasted_in_order(shell):
             for call in calls
         ]
     assert all(f"{address}/v1/" in call for call in calls)
+    assert ['"revenue_amount": 80.00' in call for call in calls] == [False, False, True, False]
     assert [answer["success"] for answer in answers[:3]] == [True, True, True]
     assert [answer["status"] for answer in answers[:3]] == ["pending"] * 3
     assert [answer["commission"] for answer in answers[:3]] == [0, 9.99, 8.0]

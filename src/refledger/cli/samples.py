@@ -3,25 +3,20 @@
 import json
 from collections.abc import Mapping
 
+# The bodies as text: a number of Python would print 80.00 as 80.0.
 SAMPLES = (
     (
         "a signup through a referral code",
-        {"ref_code": "JOHN123", "customer_email": "customer@example.com", "conversion_type": "signup"},
+        '"ref_code": "JOHN123", "customer_email": "customer@example.com", "conversion_type": "signup"',
     ),
     (
         "a purchase with the customer's e-mail",
-        {
-            "ref_code": "JOHN123",
-            "customer_email": "customer@example.com",
-            "conversion_type": "purchase",
-            "revenue_amount": 99.99,
-            "customer_ip": "203.0.113.42",
-            "customer_user_agent": "Mozilla/5.0...",
-        },
+        '"ref_code": "JOHN123", "customer_email": "customer@example.com", "conversion_type": "purchase", '
+        '"revenue_amount": 99.99, "customer_ip": "203.0.113.42", "customer_user_agent": "Mozilla/5.0..."',
     ),
     (
         "a purchase with a coupon",
-        {"coupon_code": "SAVE20", "conversion_type": "purchase", "revenue_amount": 80.00},
+        '"coupon_code": "SAVE20", "conversion_type": "purchase", "revenue_amount": 80.00',
     ),
 )
 _LABELS = {
@@ -40,12 +35,13 @@ def curl_lines(address: str, demo: Mapping[str, str]) -> list[tuple[str, str]]:
     """(what it does, a complete line for a shell) for each sample, and for a look at what became of them."""
     lines = []
     for what, fields in SAMPLES:
-        body = {"program_id": demo["program_id"], "publishable_key": demo["publishable_key"], **fields}
+        ids = {name: demo[name] for name in ("program_id", "publishable_key")}
+        body = f"{json.dumps(ids)[:-1]}, {fields}}}"
         lines.append(
             (
                 what,
                 f"curl -sS -w '\\n' -X POST {address}/v1/track-conversion "
-                f"-H 'Content-Type: application/json' -d '{json.dumps(body)}'",
+                f"-H 'Content-Type: application/json' -d '{body}'",
             )
         )
     look = f"curl -sS -w '\\n' -H 'Authorization: Bearer {demo['secret_key']}' {address}/v1/conversions"

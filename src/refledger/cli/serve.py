@@ -51,11 +51,10 @@ def _prepare(using: Settings, address: str, demo: bool) -> str:
 
 
 def _config(using: Settings) -> uvicorn.Config:
-    own_protocol = find_spec("refledger.web.protocol") is not None
     return uvicorn.Config(
         "refledger.app:create",
         factory=True,
-        http="refledger.web.protocol:Protocol" if own_protocol else "httptools",
+        http="refledger.web.protocol:Protocol",
         loop="uvloop" if find_spec("uvloop") else "asyncio",
         ws="none",
         lifespan="on",

@@ -112,26 +112,3 @@ def store_automated(connection: Connection, rows: list[Sequence[Any]]) -> None:
     """Values in the order of `COLUMNS`, then why no person is thought to be behind it."""
     if rows:
         _INSERT_AUTOMATED.run(connection, rows=rows)
-
-
-def list_clicks(
-    connection: Connection,
-    merchant_id: str,
-    mode: str,
-    limit: int,
-    before_id: str | None = None,
-    program_id: str | None = None,
-    affiliate_id: str | None = None,
-    automated: bool = False,
-) -> list[dict[str, Any]]:
-    """Newest first, those older than `before_id`. Whole rows; `why` in automated ones only."""
-    table = automated_clicks if automated else clicks
-    statement = select(table).where(table.c.merchant_id == merchant_id, table.c.mode == mode)
-    if before_id is not None:
-        statement = statement.where(table.c.id < before_id)
-    if program_id is not None:
-        statement = statement.where(table.c.program_id == program_id)
-    if affiliate_id is not None:
-        statement = statement.where(table.c.affiliate_id == affiliate_id)
-    found = connection.execute(statement.order_by(table.c.id.desc()).limit(limit))
-    return [dict(row) for row in found.mappings()]

@@ -249,3 +249,20 @@ def test_the_page_names_every_operation_and_asks_nobody_else(http, document):
     known = {quoted or plain for quoted, plain in anchors}
     assert set(re.findall(r'href="#([^"]+)"', response.text)) <= known
     assert len(anchors) == len(known)
+
+
+def test_the_page_says_which_key_each_call_needs(http):
+    sections = dict(re.findall(r'<section id="([^"]+)">(.*?)</p>', http.get("/docs").text, re.DOTALL))
+    for call, words in [
+        ("post-v1-track-conversion", "Publishable key in the body, or a secret key."),
+        ("post-v1-track-click", "Publishable key in the body, or a secret key."),
+        ("get-r-slug-ref_code", "No key."),
+        ("get-v1-conversions", "Secret key."),
+    ]:
+        assert f">{words}<" in sections[call], call
+
+
+def test_only_the_click_door_turns_an_origin_away(document):
+    """A conversion is recorded whatever page reports it: only the header that lets the page read the answer lacks."""
+    named = {name for name, each in operations(document).items() if "403" in each["responses"]}
+    assert named == {"POST /v1/track-click"}

@@ -66,11 +66,10 @@ def _group(tag: str, operations: list[tuple[str, str, dict]]) -> str:
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     anchor = _anchor(method, path)
-    needs_key = {"secret_key": []} in operation.get("security", [])
     parts = [
         f'<section id="{anchor}"><h3><a href="#{anchor}"><b class={method}>{method.upper()}</b> ',
         f"<code>{escape(path)}</code></a></h3><p>{_inline(operation.get('description') or operation['summary'])}",
-        " <span class=quiet>Secret key.</span></p>" if needs_key else "</p>",
+        f" <span class=quiet>{_keys(operation.get('security', []))}</span></p>",
     ]
     if operation.get("parameters"):
         rows = "".join(_parameter(each) for each in operation["parameters"])
@@ -81,6 +80,12 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     rows = "".join(_response(code, each) for code, each in operation["responses"].items())
     parts.append(f"<h4>Answers</h4><div class=wide><table>{rows}</table></div></section>")
     return "".join(parts)
+
+
+def _keys(security: list[dict[str, Any]]) -> str:
+    if {"secret_key": []} not in security:
+        return "No key."
+    return "Publishable key in the body, or a secret key." if {} in security else "Secret key."
 
 
 def _parameter(parameter: dict[str, Any]) -> str:

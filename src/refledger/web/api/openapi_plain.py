@@ -32,7 +32,7 @@ _REPORT = {
         "program_id": _TEXT,
         "publishable_key": {
             **_TEXT,
-            "description": "Or a secret key as Bearer: then the conversion is verified.",
+            "description": "Needed, unless a secret key is sent as Bearer; what that reports is verified.",
         },
         "conversion_type": {"enum": ["signup", "purchase"]},
         "ref_code": {**_TEXT, "description": "The affiliate's referral code."},
@@ -109,7 +109,7 @@ _CLICK = {
     "type": "object",
     "title": "ClickReport",
     "properties": {
-        "publishable_key": _TEXT,
+        "publishable_key": {**_TEXT, "description": "Needed, unless a secret key is sent as Bearer."},
         "program_id": _TEXT,
         "ref_code": _TEXT,
         "url": _TEXT,
@@ -148,7 +148,6 @@ def _error(description: str, **headers: str) -> dict[str, Any]:
 
 
 _BUSY = {
-    "403": _error("The program does not list the page's origin."),
     "408": _error("The body did not arrive in time."),
     "503": _error(
         "Too busy, or the database cannot serve; nothing was stored.", Retry_After="Seconds to wait."
@@ -162,6 +161,7 @@ def _body(name: str) -> dict[str, Any]:
     return {"required": True, "content": {"application/json": schema, "text/plain": schema}}
 
 
+# A publishable key stands in the body, which no security scheme can say; or a secret key is sent as Bearer.
 _KEYS = [{}, {"secret_key": []}]
 
 _TRACK_CONVERSION = {
@@ -207,6 +207,7 @@ _TRACK_CLICK = {
         "202": _json("Taken.", _ref("Clicked")),
         "400": _error("Unreadable, incomplete or invalid."),
         "401": _error("No key of ours."),
+        "403": _error("The program does not list the page's origin."),
         "404": _error("No such live program or affiliate code."),
         **_BUSY,
     },
