@@ -19,7 +19,7 @@ from refledger.services.claims import Answer, Claim
 from refledger.services.desk import Desk
 from refledger.services.visitor import Trusted, client_address
 from refledger.web.cors import PREFLIGHT, origin_headers
-from refledger.web.errors import error_body, retry_after_s
+from refledger.web.errors import error_body, error_headers, retry_after_s
 from refledger.web.keys import key_of
 from refledger.web.plumbing import Receive, Scope, Send, read_body, request_id_of
 
@@ -80,9 +80,11 @@ class TrackConversion:
                 outcome, request_id_of(scope), isinstance(claim, Claim) and claim.is_secret
             )
         self._answered(outcome.code)
-        await send(
-            {"type": "http.response.start", "status": outcome.status, "headers": _headers(outcome, headers)}
-        )
+        told = _headers(outcome, headers)
+        if isinstance(body, Refusal) and "Connection" in error_headers(body):
+            # What is left of the body would be waited for, or taken for a request.
+            told.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": outcome.status, "headers": told})
         await send({"type": "http.response.body", "body": outcome.body})
 
     def _read(self, scope: Scope, headers: Headers, body: bytes) -> Claim | Refusal:

@@ -328,3 +328,12 @@ def test_foreign_ids_in_bodies_are_unknown_ones(shop, stranger):
 def attempt_id(shop, program):
     assert shop.track(program, ref_code="NOBODY").status_code == 404
     return shop.get("/v1/attempts").json()["data"][0]["id"]
+
+
+@pytest.mark.parametrize("path", ["/v1/track-conversion", "/v1/track-click", "/v1/programs"])
+@pytest.mark.parametrize(("megabytes", "closes"), [(2, False), (5, True)])
+def test_a_body_that_is_not_read_off_ends_the_connection(shop, path, megabytes, closes):
+    """At every door: what is left of it would be taken for the next request, or be waited for."""
+    response = shop("POST", path, content=b" " * megabytes * 1024 * 1024)
+    assert (response.status_code, response.json()["code"]) == (400, "invalid_body")
+    assert (response.headers.get("connection") == "close") is closes
