@@ -30,6 +30,7 @@ class Server:
             "REFLEDGER_LOG_LEVEL": "error",
         }  # fmt: skip
         command = [sys.executable, "-m", "uvicorn", self.factory, "--factory", "--port", str(self.port)]
+        command += ["--http", "refledger.web.protocol:Protocol"]  # as `refledger serve` has it
         command += ["--no-access-log", "--log-level", "error"]
         self.process = subprocess.Popen(command, env=environment, cwd=ROOT)
         self._wait_until_it_answers()
