@@ -83,7 +83,7 @@ def test_what_no_database_takes_is_cleaned(shop, buffer, link, clock):
     note(buffer, link, clock, Visit("nonsense", "a\0b" * 2000, "u" * 5000, " ", "\0", "document"))
     buffer.drain(5)
     (row,) = shop.rows("SELECT * FROM clicks")
-    assert (row["address"], row["address_key"], row["referrer"], row["sub_id"]) == (None, "", None, None)
+    assert (row["address"], row["address_key"], row["referrer"], row["sub_id"]) == (None, row["id"], None, None)
     assert len(row["agent"]) == 1024 and "\0" not in row["agent"] and len(row["url"]) == 2000
 
 

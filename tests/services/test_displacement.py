@@ -159,3 +159,17 @@ def test_a_block_follows_the_customer_to_their_first_affiliate(shop, counter):
     shop.list_entry("block", "affiliate", shop.mary_id)
     assert counter.purchase(secret=True).code == "blocked"
     assert counter.purchase("other@example.com", secret=True).status == 200
+
+
+def test_a_forged_signup_ties_no_verified_sale_to_an_old_click(shop, counter):
+    old = shop.click(at_ms=shop.clock() - 29 * 86_400_000, address="198.51.100.9")
+    assert counter.signup(click_id=old).code == "pending"
+    shop.clock.advance_s(2 * 86_400)
+    assert counter.purchase(secret=True, order_id="1").code == "pending"
+
+
+def test_an_approved_signup_does_tie_it(shop, counter):
+    old = shop.click(at_ms=shop.clock() - 29 * 86_400_000, address="198.51.100.9")
+    shop.decide(counter.signup(click_id=old).id, "approved")
+    shop.clock.advance_s(2 * 86_400)
+    assert counter.purchase(secret=True, order_id="1").code == "timing_too_slow"

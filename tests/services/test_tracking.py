@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.builders import ADDRESS, AGENT, PURCHASE
+from tests.builders import ADDRESS, AGENT, EMAIL, PURCHASE, Counter, Shop
 
 SECOND_MS, HOUR_S, DAY_S = 1000, 3600, 86_400
 
@@ -532,3 +532,15 @@ def test_a_group_may_mix_everything(shop, counter):
     statuses = [reply.status for reply in counter.settle(*claims)]
     assert statuses == [200, 404, 409, 200, 200, 429, 200, 400]
     assert attempt_codes(shop).count("rate_limited") == 1
+
+
+def test_another_merchants_report_of_ones_click_changes_nothing(shop, counter, tmp_path, clock):
+    other = Shop(shop.settings, clock)
+    click_id = shop.click()
+    clock.advance_s(5)
+    claims = [
+        counter.claim(ref_code="JOHN123", customer_email=EMAIL, click_id=click_id, **PURCHASE),
+        Counter(other).claim(ref_code="JOHN123", customer_email=EMAIL, click_id=click_id, **PURCHASE),
+    ]
+    assert [reply.code for reply in counter.settle(*claims)] == ["timing_too_fast", "pending"]
+    other.close()

@@ -190,7 +190,8 @@ class Clicks:
         click_id = make_id("click", now_ms, self._entropy(10))
         agent = _clean(visit.agent, _MOST_AGENT)
         address = addresses.parse(visit.address) if visit.address else None
-        address_key = ""
+        # Without an address nothing tells two visitors apart: each such click is a visitor of its own.
+        address_key = click_id
         if address is not None:
             address_key = fingerprint(program.key, "click", affiliate.id, mode, address.unit)
         row = (

@@ -189,11 +189,16 @@ def _address_key(work: Work) -> str:
 
 
 def _customers_click(work: Work) -> str | None:
-    """The click of the customer's latest earlier conversion with this affiliate."""
+    """The click of the customer's latest earlier conversion with this affiliate.
+
+    For a verified report, of one that a verified report would not displace: a forged signup must not tie a true
+    sale to a click of the forger's choosing.
+    """
     mine = (
         past.click_id
         for past in reversed(work.history.own)
         if past.stands and past.affiliate_id == work.affiliate.id and past.click_id
+        if not (work.verified and past.yields_to_verified)
     )
     return next(mine, None)
 

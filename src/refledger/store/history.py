@@ -120,6 +120,7 @@ _NEARBY = Query(
 _visitor = clicks.alias("visitor")
 _CLICKS = Query(
     select(
+        clicks.c.merchant_id,
         clicks.c.id,
         clicks.c.affiliate_id,
         clicks.c.mode,
@@ -227,9 +228,8 @@ def clicks_of(connection: Connection, ids: Iterable[tuple[str, str, int]]) -> di
     wanted = list(set(ids))
     if not wanted:
         return {}
-    merchants = {click_id: merchant_id for merchant_id, click_id, _ in wanted}
-    found = (StoredClick(*row) for row in _CLICKS.rows(connection, ids=wanted))
-    return {(merchants[click.id], click.id): click for click in found}
+    found = ((merchant_id, StoredClick(*row)) for merchant_id, *row in _CLICKS.rows(connection, ids=wanted))
+    return {(merchant_id, click.id): click for merchant_id, click in found}
 
 
 def seen(connection: Connection, wanted: list[tuple[str, str, int, str, str]]) -> dict[str, int]:

@@ -173,7 +173,9 @@ def _click_columns():
         text_column("affiliate_id"),
         text_column("mode"),
         text_column("source"),  # link (the redirect) | page (track-click)
-        text_column("address_key"),  # of affiliate, mode and address unit
+        text_column(
+            "address_key"
+        ),  # of affiliate, mode and address unit; its own id where the address is unknown
         text_column("agent_key"),
         text_column("address", nullable=True),
         text_column("agent", nullable=True),
