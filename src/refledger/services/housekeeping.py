@@ -75,14 +75,19 @@ class Housekeeping:
             raise
 
     def forget(self) -> None:
-        """Removes what is older than it is kept, merchant by merchant, a few rows at a time."""
+        """Removes all that is older than it is kept, merchant by merchant, a few rows at a time."""
         with self._database.read() as connection:
             merchant_ids = store.merchant_ids(connection)
         for merchant_id in merchant_ids:
             for kind, (find, drop) in store.KINDS.items():
                 until_ms = self._clock() - KEPT_MS[kind]
-                with self._database.read() as connection:
-                    old = find(connection, merchant_id, until_ms)
-                for batch in store.in_batches(old):
-                    with self._database.write() as connection:
-                        drop(connection, merchant_id, batch, until_ms)
+                while old := self._find(find, merchant_id, until_ms):
+                    for batch in store.in_batches(old):
+                        with self._database.write() as connection:
+                            drop(connection, merchant_id, batch, until_ms)
+                        if self._closing.is_set():
+                            return
+
+    def _find(self, find: store.Find, merchant_id: str, until_ms: int) -> list[tuple]:
+        with self._database.read() as connection:
+            return find(connection, merchant_id, until_ms)
