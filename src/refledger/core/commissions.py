@@ -34,13 +34,12 @@ def commission_for(
     """A percentage of what the customer paid, rounded down, or a fixed sum; a sale of nothing earns nothing."""
     own = affiliate.commission if affiliate else None
     terms, source = terms_for(program.commission, own, conversion_type)
-    minor, arithmetic = _reckon(terms, conversion_type, revenue_minor, program.currency)
+    minor, arithmetic = reckon(terms, conversion_type, revenue_minor, program.currency)
     return Commission(minor, terms, source, arithmetic)
 
 
-def _reckon(
-    terms: dict[str, Any], conversion_type: str, revenue_minor: int, currency: str
-) -> tuple[int, str]:
+def reckon(terms: dict[str, Any], conversion_type: str, revenue_minor: int, currency: str) -> tuple[int, str]:
+    """What these terms allow, and the arithmetic in words."""
     if conversion_type == "purchase" and revenue_minor == 0:
         return 0, "a sale of 0 earns 0"
     value = Decimal(terms["value"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from refledger.core.commissions import reckon
 from refledger.core.conversions import shown_status
 from refledger.core.events import EventType
 from refledger.core.ledger import target
@@ -65,6 +66,7 @@ def _conversions(connection: Connection, tell: Callable[[int, int], None]) -> It
         mine, happened = entries.take(place), events.take(place)
         yield from _entries_of(conversion, mine, {event["id"]: event["type"] for event in happened})
         yield from _state_of(conversion, happened)
+        yield from _amounts_of(conversion)
         if done % 1000 == 0 or done == total:
             tell(done, total)
     yield from entries.strays_before(None, "entry")
@@ -90,7 +92,7 @@ def _entries_of(conversion: Row, entries: list[Row], causes: dict[str, str]) -> 
 
 
 def _state_of(conversion: Row, happened: list[Row]) -> Iterator[str]:
-    """The status is what the events lead to, and the commission what the recorded terms say."""
+    """The status is what the events lead to."""
     of = f"conversion {conversion['id']}"
     if not happened or happened[0]["type"] != EventType.ACCEPTED:
         yield f"{of}: no event says that it was accepted"
@@ -106,6 +108,11 @@ def _state_of(conversion: Row, happened: list[Row]) -> Iterator[str]:
         yield f"{of}: its events lead to {replayed}, stored is another state"
     if conversion["status"] != shown_status(*replayed):
         yield f"{of}: its status is {conversion['status']}, its events lead to {shown_status(*replayed)}"
+
+
+def _amounts_of(conversion: Row) -> Iterator[str]:
+    """The commission is what was recorded, and what the recorded terms allow."""
+    of = f"conversion {conversion['id']}"
     if conversion["record"] is None:
         yield f"{of}: its decision record is missing"
         return
@@ -115,6 +122,10 @@ def _state_of(conversion: Row, happened: list[Row]) -> Iterator[str]:
         conversion["revenue_minor"],
     ):
         yield f"{of}: its amounts are not those of its decision record"
+    what = (conversion["type"], conversion["revenue_minor"], conversion["currency"])
+    allowed, arithmetic = reckon(recorded["terms"], *what)
+    if allowed != conversion["commission_minor"]:
+        yield f"{of}: its commission is {conversion['commission_minor']}, its terms allow {allowed} ({arithmetic})"
 
 
 class _Groups:
