@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from refledger.core.emails import DATA_VERSIONS
 from refledger.core.fraud.policy import DEFAULT
 from refledger.services import writing
 from tests.builders import ADDRESS, AGENT, EMAIL, PURCHASE
@@ -179,3 +180,13 @@ def test_a_dry_run_leaves_nothing_whatever_is_wrong_with_it(shop, counter, code)
     reply = counter.report(secret=True, dry_run=True, **FIELDS | fields)
     assert reply.code == code
     assert attempts(shop) == []
+
+
+@pytest.mark.parametrize("code", ["disposable_email", "rate_limited"])
+def test_the_record_names_the_lists_that_judged(shop, counter, code):
+    prepare, fields = REFUSALS[code]
+    prepare(shop, counter)
+    counter.report(**FIELDS | fields)
+    (row,) = attempts(shop)
+    assert json.loads(row["record"])["data"] == DATA_VERSIONS
+    assert len(DATA_VERSIONS["own_lists"]) == 8 and DATA_VERSIONS["disposable_email_domains"]

@@ -8,6 +8,8 @@ evidence.
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
+from importlib.metadata import version
 from importlib.resources import files
 from unicodedata import normalize
 
@@ -31,8 +33,11 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def _read(name: str) -> frozenset[str]:
-    text = files("refledger.core").joinpath("data", name).read_text("utf-8")
+def _text(name: str) -> str:
+    return files("refledger.core").joinpath("data", name).read_text("utf-8")
+
+
+def _lines(text: str) -> frozenset[str]:
     lines = (line.strip() for line in text.splitlines())
     return frozenset(line for line in lines if line and not line.startswith("#"))
 
@@ -59,9 +64,15 @@ RELAYS = words(
     8alias.com 8shield.net anonaddy.com anonaddy.me addy.io passmail.net passmail.com passinbox.com
     passfwd.com 33mail.com opayq.com erine.email cloaked.id"""
 )
-GENERIC = _read("generic-domains.txt")
-SUPPLEMENT = _read("disposable-supplement.txt")
+_OWN = {name: _text(name) for name in ("generic-domains.txt", "disposable-supplement.txt")}
+GENERIC = _lines(_OWN["generic-domains.txt"])
+SUPPLEMENT = _lines(_OWN["disposable-supplement.txt"])
 _BLOCKED = blocklist | SUPPLEMENT
+# Which lists judged: the library's release, and a digest of our own files. Stands in every decision's record.
+DATA_VERSIONS = {
+    "disposable_email_domains": version("disposable-email-domains"),
+    "own_lists": blake2b("".join(_OWN.values()).encode(), digest_size=4).hexdigest(),
+}
 # yahoo.fr, hotmail.co.uk, live.com.mx …: one provider under many countries' domains.
 _FAMILY = re.compile(r"(yahoo|hotmail|outlook|live|gmx|yandex|aol|msn|tiscali|terra)\.(?:com?\.)?[a-z]{2,3}")
 

@@ -10,6 +10,7 @@ import orjson
 
 from refledger.core.conversions import Accepted
 from refledger.core.duplicates import Past
+from refledger.core.emails import DATA_VERSIONS
 from refledger.core.events import EventType
 from refledger.core.fingerprints import fingerprint, identity_key
 from refledger.core.fraud.scoring import record as fraud_record
@@ -160,7 +161,7 @@ def _from_attempt(attempt: Mapping[str, Any] | None) -> dict[str, Any]:
     if not attempt:
         return {}
     then = orjson.loads(attempt["record"])
-    kept = {name: then[name] for name in ("facts", "policy", "fraud") if name in then}
+    kept = {name: then[name] for name in ("facts", "policy", "data", "fraud") if name in then}
     return {"attempt": {"id": attempt["id"], "code": attempt["code"], "at_ms": attempt["at_ms"]}, **kept}
 
 
@@ -206,8 +207,10 @@ def decision_record(work: Work) -> dict[str, Any]:
         found["warnings"] = work.claim.report.warnings
     if work.verdict:
         found["facts"] = _facts(work)
-        found["policy"] = work.policy_version
+        found["policy"], found["data"] = work.policy_version, DATA_VERSIONS
         found["fraud"] = fraud_record(work.verdict)
+    elif isinstance(outcome, Refusal) and outcome.reason is Reason.DISPOSABLE_EMAIL:
+        found["data"] = DATA_VERSIONS
     if isinstance(outcome, Refusal):
         found["outcome"] = {"reason": outcome.reason, "fields": outcome.fields, "detail": outcome.detail}
         if outcome.message:
