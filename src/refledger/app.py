@@ -92,10 +92,19 @@ def create(
 
     track = tracking.TrackConversion(desk, secret, trusted, settings.body_timeout_s, answered)
     visits = Clicks(buffer, clock, entropy)
-    doors = clicks.Doors(Routes(database, secret), visits, trusted, settings.body_timeout_s)
+    known = Routes(database, secret)
+    doors = clicks.Doors(known, visits, trusted, settings.body_timeout_s)
     plain = [*tracking.routes(track), *clicks.routes(doors)]
     app.router.routes += plain + health.routes(checks(database, lambda: desk.alive, lambda: buffer.alive))
-    api.install(app, database=database, secret=secret, clock=clock, entropy=entropy)
+    api.install(
+        app,
+        database=database,
+        secret=secret,
+        clock=clock,
+        entropy=entropy,
+        body_timeout_s=settings.body_timeout_s,
+        changed=known.forget,
+    )
     app.wrap(Plumbing(PlainFirst(app.inner, plain), parts.access, trusted, clock, entropy))
     return app
 

@@ -288,3 +288,19 @@ def test_a_locked_database_costs_no_click(database_url, shop, clock):
         assert len(stored(shop, at_least=3)) == 3
         assert client.get("/r/demo/JOHN123", headers=BROWSER).status_code == 302
     assert len(shop.rows("SELECT id FROM clicks")) == 4
+
+
+def test_a_change_through_the_api_holds_for_the_next_click(client, shop):
+    away = f"/r/{slug_of(shop)}/JOHN123?to=https://other.example/page"
+    assert client.get(away, follow_redirects=False).headers["location"].startswith("https://shop.example")
+    changed = client.patch(
+        f"/v1/programs/{shop.program_id}",
+        json={"allowed_hosts": ["other.example"]},
+        headers={"Authorization": f"Bearer {shop.keys['secret_key']}"},
+    )
+    assert changed.status_code == 200
+    assert client.get(away, follow_redirects=False).headers["location"].startswith("https://other.example")
+
+
+def slug_of(shop):
+    return shop.one("SELECT slug FROM programs")["slug"]

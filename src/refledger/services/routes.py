@@ -1,6 +1,7 @@
-"""What a click is for, kept in memory for a second: keys, programs by id or slug, affiliates by code.
+"""What a click is for, kept in memory: keys for a second, programs and affiliates by code for some seconds.
 
-A hit never leaves the event loop. While the database is out of reach, what was known goes on being used.
+A hit never leaves the event loop. What this process changes holds at once (`Routes.forget`); what another changes,
+within these times. While the database is out of reach, what was known goes on being used.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from refledger.store import clicks as store
 from refledger.store.engine import Connection, Database, Unavailable
 
 TTL_S = 1.0
+LASTING_TTL_S = 10.0  # of live links: a conversion asks again anyway whether its affiliate is live
 MOST_ENTRIES = 20_000
 _LOOKUPS_AT_ONCE = 8
 _STALE_S = 600.0  # how old an answer may be while the database cannot give a new one
@@ -69,9 +71,13 @@ class Link:
     program: ProgramRoute
     affiliate: AffiliateRoute | None
 
+    def __bool__(self) -> bool:
+        """Whether it leads to an affiliate; a dead link is asked for again sooner."""
+        return self.affiliate is not None
+
 
 class Cache:
-    """Answers of `load`, each used for `TTL_S` at most; `None` is an answer too. For one event loop.
+    """Answers of `load`, each used for `ttl_s` at most; `None` is an answer too, for `TTL_S`. For one event loop.
 
     From half its time on an answer is renewed in the background, so that a busy key never waits.
     """
@@ -90,15 +96,23 @@ class Cache:
         self._loading: dict[tuple, asyncio.Task] = {}
         # Threads of their own: calls of the management API that wait for a locked database hold up no click.
         self._threads = anyio.CapacityLimiter(_LOOKUPS_AT_ONCE)
+        self._forgot_s = -1.0
+
+    def forget(self) -> None:
+        """Asks anew from now on, and does not keep what is being asked just now."""
+        self._entries.clear()
+        self._loading.clear()
+        self._forgot_s = self._clock_s()
 
     async def get(self, *key: str) -> Any:
         """Refused as unavailable where the database cannot answer and nothing is known."""
         entry = self._entries.get(key)
         if entry is not None:
             age_s = self._clock_s() - entry[1]
-            if age_s < self._ttl_s / 2:
+            ttl_s = self._ttl_s if entry[0] else min(self._ttl_s, TTL_S)
+            if age_s < ttl_s / 2:
                 return entry[0]
-            if age_s < self._ttl_s:
+            if age_s < ttl_s:
                 self._renew(key)
                 return entry[0]
         return await asyncio.shield(self._renew(key))
@@ -108,9 +122,13 @@ class Cache:
         if task is None:
             task = self._loading[key] = asyncio.get_running_loop().create_task(self._fetch(key))
             task.add_done_callback(
-                lambda done: (self._loading.pop(key, None), done.cancelled() or done.exception())
+                lambda done: (self._ended(key, done), done.cancelled() or done.exception())
             )
         return task
+
+    def _ended(self, key: tuple, task: asyncio.Task) -> None:
+        if self._loading.get(key) is task:
+            del self._loading[key]
 
     async def _fetch(self, key: tuple) -> Any:
         asked_s = self._clock_s()
@@ -121,6 +139,8 @@ class Cache:
             if known is None or asked_s - known[1] > _STALE_S:
                 raise Refused(Refusal(Reason.UNAVAILABLE)) from error
             return known[0]
+        if asked_s <= self._forgot_s:
+            return value
         self._entries.pop(key, None)
         while len(self._entries) >= self._most:
             del self._entries[next(iter(self._entries))]
@@ -138,9 +158,14 @@ class Routes:
     def __init__(self, database: Database, secret: bytes):
         self._secret = secret
         self._keys = Cache(database, _load_key)
-        self._programs = Cache(database, _load_program)
-        self._affiliates = Cache(database, _load_affiliate)
-        self._links = Cache(database, _load_link)
+        self._programs = Cache(database, _load_program, ttl_s=LASTING_TTL_S)
+        self._affiliates = Cache(database, _load_affiliate, ttl_s=LASTING_TTL_S)
+        self._links = Cache(database, _load_link, ttl_s=LASTING_TTL_S)
+
+    def forget(self) -> None:
+        """After a change: every look-up is made anew."""
+        for cache in (self._keys, self._programs, self._affiliates, self._links):
+            cache.forget()
 
     async def key(self, text: str) -> KeyRoute | None:
         """None for garbage (which costs no look-up), unknown and revoked keys."""

@@ -19,12 +19,13 @@ def install(
     clock: Callable[[], int],
     entropy: Callable[[int], bytes],
     body_timeout_s: float = 10.0,
+    changed: Callable[[], None] = lambda: None,
 ) -> None:
     """Adds the routes, `/openapi.json` and `/docs` to an application made without FastAPI's own documents.
 
     What the router itself refuses (404, 405) is answered by the application's handlers (`web.plumbing`).
     """
-    app.state.api_house = House(database, secret, clock, entropy, body_timeout_s)
+    app.state.api_house = House(database, secret, clock, entropy, body_timeout_s, changed)
     for router in ROUTERS:
         app.include_router(router)
     openapi.install(app)

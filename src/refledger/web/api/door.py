@@ -39,6 +39,9 @@ class House:
     clock: Callable[[], int]
     entropy: Callable[[int], bytes]
     body_timeout_s: float = 10.0
+    changed: Callable[[], None] = lambda: (
+        None
+    )  # called on the event loop after every call that may have changed something
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,10 @@ class _Route(APIRoute):
 
         async def handler(request: Request) -> Response:
             try:
-                return await handle(await _admit(request))
+                response = await handle(await _admit(request))
+                if request.method != "GET":
+                    request.app.state.api_house.changed()
+                return response
             except Refused as refused:
                 refusal = refused.refusal
             except RequestValidationError as error:
