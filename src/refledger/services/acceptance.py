@@ -1,6 +1,6 @@
-"""Accepting a refused attempt after all: one click, at its original time, with the terms of that time."""
+"""Accepting a refused attempt after all, dated at its original time and with the terms of that time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,11 +21,10 @@ from refledger.core.refusals import ACCEPTABLE, Reason, Refusal, Refused
 from refledger.services import postings, writing
 from refledger.services.claims import Claim, Credential, Work
 from refledger.services.credentials import Tenant
+from refledger.services.notes import Entropy
 from refledger.services.setups import name
 from refledger.store import review, setup
 from refledger.store.engine import Connection, hold
-
-Entropy = Callable[[int], bytes]
 
 
 def accept_attempt(
@@ -38,6 +37,7 @@ def accept_attempt(
 ) -> str:
     """The id of the conversion it becomes. Identity and order are checked again (409 naming the conversion)."""
     attempt = _acceptable(connection, tenant, attempt_id)
+    now_ms = max(now_ms, attempt["at_ms"])  # whatever a clock does, not before it was asked for
     work = _work(connection, tenant, attempt, affiliate_id, now_ms)
     hold(connection, (lock_number(key) for key in _contends_for(work, attempt_id)))
     attempt = _acceptable(connection, tenant, attempt_id)  # again: another may have accepted it meanwhile

@@ -25,7 +25,7 @@ FRAUDS = "affiliate.confirmed_fraud"
 FRAUDS_MS = 90 * DAY_MS
 REPEAT_SALE = "conversion.repeat_sale"
 REPEAT_SALE_MS = 10 * 60_000
-_WINDOWS_MS = {**KINDS, SPELLINGS: SPELLINGS_MS, FRAUDS: FRAUDS_MS, REPEAT_SALE: REPEAT_SALE_MS}
+WINDOWS_MS = {**KINDS, SPELLINGS: SPELLINGS_MS, FRAUDS: FRAUDS_MS, REPEAT_SALE: REPEAT_SALE_MS}
 
 Customers = dict[tuple[str, str], list[Past]]
 
@@ -223,7 +223,7 @@ def _sightings(connection: Connection, works: Sequence[Work]) -> None:
             work.sightings.append((SPELLINGS, _key(work, SPELLINGS, case.email.mailbox), work.email_key))
         asked = [*work.sightings, (FRAUDS, _key(work, FRAUDS, case.affiliate_id), "")]
         wanted += [
-            (work.merchant_id, key, work.now_ms - _WINDOWS_MS[kind], f"{place}:{kind}", own)
+            (work.merchant_id, key, work.now_ms - WINDOWS_MS[kind], f"{place}:{kind}", own)
             for kind, key, own in asked
         ]
     seen = history.seen(connection, wanted)

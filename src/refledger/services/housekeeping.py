@@ -8,6 +8,8 @@ import structlog
 
 from refledger.core.programs import DAY_MS, HOUR_MS
 from refledger.core.refusals import Reason
+from refledger.services.histories import WINDOWS_MS
+from refledger.services.writing import REMEMBERED_MS
 from refledger.store import housekeeping as store
 from refledger.store.engine import Database
 
@@ -17,7 +19,11 @@ COUNT_EVERY_S = 10.0
 FORGET_EVERY_ROUNDS = 360  # of counting: an hour
 
 # Kept for so long: reports without a code, remembered answers, sightings (the longest window any signal has).
-KEPT_MS = {"attempts": 30 * DAY_MS, "idempotency": 400 * DAY_MS, "sightings": 90 * DAY_MS}
+KEPT_MS = {
+    "attempts": 30 * DAY_MS,
+    "idempotency": REMEMBERED_MS,
+    "sightings": max(WINDOWS_MS.values()),
+}
 
 # Given before a merchant is known, so that no attempt tells of them.
 COUNTED = frozenset(

@@ -5,13 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from refledger.core.fingerprints import fingerprint, lock_number
-from refledger.core.programs import DAY_MS
 from refledger.core.refusals import Reason, Refusal, Refused
 from refledger.services.credentials import Tenant
+from refledger.services.writing import REMEMBERED_MS
 from refledger.store import idempotency_replies as store
 from refledger.store.engine import Connection, Database, is_conflict
 
-KEPT_MS = 400 * DAY_MS
 _TRIES = 5
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}\Z")
 HEADER = "Idempotency-Key"
@@ -94,7 +93,7 @@ def _earlier(
     if call is None:
         return None
     database.hold(connection, [lock_number(f"{tenant.merchant_id}:{call.key}")], now_ms)
-    kept = store.reply(connection, tenant.merchant_id, call.key, now_ms - KEPT_MS)
+    kept = store.reply(connection, tenant.merchant_id, call.key, now_ms - REMEMBERED_MS)
     if kept is None:
         return None
     if kept["body_key"] != call.body_key:

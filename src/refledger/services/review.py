@@ -4,7 +4,7 @@ Each function works in the transaction it is given, and holds what it decides ab
 entries are the difference between what should be held and what is posted.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from refledger.core.conversions import next_decision, shown_status
@@ -18,11 +18,10 @@ from refledger.core.refusals import Reason, Refusal, Refused
 from refledger.services import postings
 from refledger.services.credentials import Tenant
 from refledger.services.histories import FRAUDS, sighting_key
+from refledger.services.notes import Entropy
 from refledger.services.writing import has_identity
 from refledger.store import ledger, record, review, setup
 from refledger.store.engine import Connection, hold
-
-Entropy = Callable[[int], bytes]
 
 FRAUD = "fraud"  # the reason of a rejection that counts against the affiliate
 PLACEHOLDER = "@placeholder.invalid"
@@ -39,7 +38,7 @@ def approve(
     """From pending or pending_review; the commission becomes payable."""
     conversion = _held(connection, tenant, conversion_id)
     conversion |= {"decision": _next("approve", conversion), "decision_reason": reason}
-    _settle(connection, conversion, EventType.APPROVED, now_ms, entropy)
+    _settle(connection, conversion, EventType.APPROVED, now_ms, entropy, reason)
 
 
 def reject(
@@ -57,7 +56,7 @@ def reject(
     conversion = _held(connection, tenant, conversion_id)
     conversion |= {"decision": _next("reject", conversion), "decision_reason": reason}
     conversion |= {"identity_key": None, "order_key": None}
-    _settle(connection, conversion, EventType.REJECTED, now_ms, entropy)
+    _settle(connection, conversion, EventType.REJECTED, now_ms, entropy, reason)
     if reason == FRAUD:
         seen = {
             "merchant_id": tenant.merchant_id,
@@ -81,7 +80,7 @@ def reopen(
     conversion = _held(connection, tenant, conversion_id)
     conversion |= {"decision": _next("reopen", conversion), "decision_reason": reason}
     _take_identity(connection, tenant, conversion)
-    _settle(connection, conversion, EventType.REOPENED, now_ms, entropy)
+    _settle(connection, conversion, EventType.REOPENED, now_ms, entropy, reason)
     review.forget_sighting(connection, tenant.merchant_id, _frauds_key(tenant, conversion), conversion_id)
 
 
@@ -170,7 +169,12 @@ def _frauds_key(tenant: Tenant, conversion: Mapping[str, Any]) -> str:
 
 
 def _settle(
-    connection: Connection, conversion: dict[str, Any], kind: EventType, now_ms: int, entropy: Entropy
+    connection: Connection,
+    conversion: dict[str, Any],
+    kind: EventType,
+    now_ms: int,
+    entropy: Entropy,
+    reason: str | None = None,
 ) -> None:
     """Writes the changed conversion, the entries that follow from it, and the event that causes them."""
     facts = (bool(conversion["refunded"]), conversion["dispute"])
@@ -182,8 +186,8 @@ def _settle(
     event_id = make_id("evt", now_ms, entropy(10))
     rows = postings.new_rows()
     postings.post(rows, conversion, posted, wanted, event_id, kind, now_ms)
-    reason = {"reason": conversion["decision_reason"]} if conversion["decision_reason"] else {}
-    rows["events"].append(postings.event(conversion, event_id, kind, now_ms, **reason))
+    more = {"reason": reason} if reason else {}
+    rows["events"].append(postings.event(conversion, event_id, kind, now_ms, **more))
     record.insert_entries(connection, rows["entries"])
     record.move_standings(connection, postings.by_standing(rows["moves"]))
     record.insert_events(connection, rows["events"])

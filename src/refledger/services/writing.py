@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +21,7 @@ from refledger.core.programs import DAY_MS, HOUR_MS
 from refledger.core.refusals import Reason, Refusal
 from refledger.services import postings
 from refledger.services.claims import Answer, Work
+from refledger.services.notes import Entropy
 from refledger.store import record
 from refledger.store.engine import Connection
 
@@ -31,7 +32,6 @@ REMEMBERED_MS = 400 * DAY_MS
 
 _KEY = re.compile(r"refv_(?:sk_)?(?:live|test)_[0-9A-Za-z]+")
 
-Entropy = Callable[[int], bytes]
 Rows = dict[str, list[dict[str, Any]]]
 
 

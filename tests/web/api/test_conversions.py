@@ -60,6 +60,14 @@ def test_steps_lead_on_and_leave_their_trace(shop, affiliate, conversion_id, clo
         "approved",
         "refunded",
     ]
+    # The reason of a decision goes with its own event, not with what happens later.
+    assert [each["data"].get("reason") for each in whole["events"]] == [
+        None,
+        "because reject",
+        "because reopen",
+        "because approve",
+        None,
+    ]
     assert sum(each["amount"]["amount_minor"] for each in whole["entries"] if each["to"] == "expense") == 1998
     actions = [each["action"] for each in shop.get("/v1/audit", subject_id=conversion_id).json()["data"]]
     assert actions == [

@@ -3,10 +3,8 @@
 A document is `{"review_at": 40, "refuse_at": null, "signals": {code: {"action", "mode", "points"}}}`; an
 override holds only what differs. Points are one number, or one per level for signals that have levels.
 
-Actions: `score` counts the points; `review` counts them and has a person look; `refuse` counts them and
-refuses;
-`evidence` records without points; `off` does not ask. Mode `shadow` records what would have been, without
-effect.
+Actions: `score` counts the points; `review` counts them and has a person look; `refuse` counts them and refuses;
+`evidence` records without points; `off` does not ask. Mode `shadow` records what would have been, without effect.
 """
 
 from collections.abc import Callable
@@ -36,9 +34,7 @@ DEFAULT = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One signal under one policy. `asks` is None when it is off; `counts` is False when nothing follows from
-    it.
-    """
+    """One signal under one policy. `asks` is None when it is off; `counts` is False when nothing follows from it."""
 
     code: str
     family: str

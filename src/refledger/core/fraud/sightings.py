@@ -8,9 +8,7 @@ answers are `Case.sightings`. A further kind is a further row in SIGHTINGS.
 from collections.abc import Callable
 
 from refledger.core.fraud.case import Case
-
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
+from refledger.core.programs import DAY_MS
 
 
 def stem(local: str) -> str | None:

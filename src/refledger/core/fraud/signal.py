@@ -8,9 +8,7 @@ from refledger.core.fraud.case import COUPON, Case
 
 
 class Finding(NamedTuple):
-    """One signal's answer. `reason` is set when not evaluated, `error` (a type's name) when the signal
-    failed.
-    """
+    """One signal's answer. `reason` is set when not evaluated, `error` (a type's name) when the signal failed."""
 
     state: str
     evidence: dict | None = None
@@ -41,8 +39,7 @@ def failed(error: Exception) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """`points`: one number per level. `needs`: names out of INPUTS; without them the signal is not even
-    asked.
+    """`points`: one number per level. `needs`: names out of INPUTS; without them the signal is not even asked.
 
     `says`: the sentence for the merchant, filled from the evidence; it may be read to an affiliate, so it
     accuses nobody. `waivable`: False for what an allow entry does not suppress.

@@ -6,8 +6,9 @@ from functools import lru_cache
 from refledger.core import emails
 from refledger.core.emails import words
 from refledger.core.fraud.case import Case
-from refledger.core.fraud.sightings import DAY_MS, KINDS
+from refledger.core.fraud.sightings import KINDS
 from refledger.core.fraud.signal import CLEAR, Finding, Signal, fired
+from refledger.core.programs import DAY_MS
 
 # The whole local part, so that contest@ and mario.testino@ pass.
 _TEST = re.compile(

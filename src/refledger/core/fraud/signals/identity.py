@@ -1,8 +1,9 @@
 """Whether customer and affiliate, or customers among each other, are the same people."""
 
 from refledger.core.fraud.case import Case
-from refledger.core.fraud.sightings import DAY_MS, KINDS
+from refledger.core.fraud.sightings import KINDS
 from refledger.core.fraud.signal import CLEAR, Finding, Signal, fired
+from refledger.core.programs import DAY_MS
 
 
 def affiliate_mailbox(case: Case) -> Finding:

@@ -6,8 +6,8 @@ never to a refusal.
 """
 
 from refledger.core.fraud.case import Case
-from refledger.core.fraud.sightings import DAY_MS
 from refledger.core.fraud.signal import CLEAR, Finding, Signal, fired, not_evaluated
+from refledger.core.programs import DAY_MS
 
 TOO_FAST_MS = 10_000
 SUSPICIOUS_MS = 60_000
