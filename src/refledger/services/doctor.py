@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from refledger.core import addresses
+from refledger.core.programs import DAY_MS
 from refledger.settings import Settings
 from refledger.store import diagnostics, migrate
 from refledger.store.engine import Connection, Database, Unavailable
 
-DAY_MS = 86_400_000
 LOW_DISK_BYTES = 500_000_000
 PROXY_CLASSES = ("private", "loopback", "carrier_nat", "link_local")
 _PLAUSIBLE_MS = 1_750_000_000_000  # 2025: a clock before it was never set
