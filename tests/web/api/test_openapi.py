@@ -199,8 +199,8 @@ def test_whatever_is_sent_the_answer_is_a_documented_one(shop, application):
     schema = schemathesis.openapi.from_dict(application.openapi())
     for result in schema.get_all_operations():
         operation = result.ok()
-        if f"{operation.method.upper()} {operation.path}" in MANAGED:
-            assert fuzz(shop, operation, ids) >= EXAMPLES
+        asks_nothing = operation.path in ("/healthz", "/readyz", "/metrics")
+        assert fuzz(shop, operation, ids) >= (1 if asks_nothing else EXAMPLES)
 
 
 def fuzz(shop, operation, ids):
@@ -222,6 +222,8 @@ def fuzz(shop, operation, ids):
     def attempt(case):
         for name in set(ids) & set(case.path_parameters or {}):
             case.path_parameters[name] = ids[name]
+        if isinstance(case.body, dict) and isinstance(case.body.get("program_id"), str):
+            case.body["program_id"] = ids["program_id"]
         request = case.as_transport_kwargs(base_url="http://testserver", headers=key)
         request.pop("cookies", None)
         response = shop.http.request(**request)
