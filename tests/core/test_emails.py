@@ -166,6 +166,9 @@ PROVIDERS = st.sampled_from(
 
 
 @given(LOCALS, PROVIDERS)
+@example("joe.+1", "firma.de")
+@example("joe.-1", "yahoo.com")
+@example("-.+1", "pm.me")
 def test_a_mailbox_is_its_own_mailbox(local, domain):
     email = emails.parse(f"{local}@{domain}")
     if email:

@@ -137,6 +137,8 @@ def _by_library(text: str) -> tuple[str, str] | None:
 
 def _mailbox(local: str, domain: str) -> str:
     """The canonical "local@domain" for a local part without its plus-tag, by the rules above."""
+    # "joe.+tag" is joe: a dot before the tag cannot end a mailbox's name.
+    local = local.rstrip(".") or local
     if domain in GMAIL:
         return f"{local.replace('.', '') or local}@gmail.com"
     if domain in PROTON:
@@ -146,7 +148,7 @@ def _mailbox(local: str, domain: str) -> str:
     if domain in YANDEX:
         return f"{local.replace('.', '-')}@yandex.ru"
     if domain in YAHOO_OTHERS or (domain.startswith("yahoo.") and _FAMILY.fullmatch(domain)):
-        return f"{local.partition('-')[0] or local}@{domain}"
+        return f"{local.partition('-')[0].rstrip('.') or local}@{domain}"
     user, _, parent = domain.partition(".")
     if parent in FASTMAIL:
         return f"{user}@{parent}"
