@@ -290,6 +290,22 @@ def test_what_strangers_send_makes_no_new_metric(client):
     assert labels() > before
 
 
+@pytest.mark.parametrize("path", ["/v1/track-conversion", "/v1/programs", "/nothing-of-this-name"])
+def test_no_body_is_read_for_ever(served, path):
+    """Nor by doors that need no body to say no; whoever stops in time is told why."""
+    _, server = served
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n\r\n".encode()
+    sent_bytes = 0
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(head + b"x" * 100_000)
+        if path != "/v1/track-conversion":
+            assert connection.recv(65536)[:12] in (b"HTTP/1.1 401", b"HTTP/1.1 404")
+        with pytest.raises(ConnectionError):
+            while sent_bytes < 64 * 1024 * 1024:
+                sent_bytes += connection.send(b"x" * 65536)
+    assert sent_bytes < 32 * 1024 * 1024
+
+
 def test_of_a_long_agent_only_the_beginning_is_searched(served, client):
     """To look through thirty kilobytes would hold every other request up for 40 ms."""
     shop, _ = served

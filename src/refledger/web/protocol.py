@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from refledger.core.ids import make_id
 from refledger.core.refusals import Reason, Refusal
 from refledger.web.errors import error_body
+from refledger.web.plumbing import READ_OFF_BYTES
 
 
 class _HeadTooLarge(Exception):
@@ -26,6 +27,7 @@ class Protocol(HttpToolsProtocol):
     _in_head = False
     _head_bytes = 0
     _read_bytes = 0
+    _unwanted_bytes = 0
     _too_large = False
 
     def connection_made(self, transport) -> None:
@@ -52,7 +54,7 @@ class Protocol(HttpToolsProtocol):
         self._arm()
 
     def on_message_begin(self) -> None:
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_bytes, self._unwanted_bytes = True, 0, 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -67,6 +69,14 @@ class Protocol(HttpToolsProtocol):
                 self._too_large = True
                 raise _HeadTooLarge
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """What comes after the answer is nobody's: read off so that its sender sees the answer, but not for ever."""
+        if self.cycle.response_complete:
+            self._unwanted_bytes += len(body)
+            if self._unwanted_bytes > READ_OFF_BYTES:
+                self.transport.close()
+        super().on_body(body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
