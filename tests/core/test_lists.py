@@ -1,6 +1,5 @@
 """The merchant's lists."""
 
-import time
 
 import pytest
 
@@ -112,14 +111,13 @@ def test_nothing_known_matches_only_the_affiliate():
     assert found(entry("affiliate", "aff_1"), email=None, address=None) == "lst_1"
 
 
-def test_thousands_of_ranges_cost_nothing():
+def test_one_of_thousands_of_ranges_is_found():
     lists = Lists(
         entry("address_range", f"{a}.{b}.{c}.0/24", id="x")
         for a in (90, 91)
         for b in range(100)
         for c in range(50)
     )
-    started = time.perf_counter()
-    for _ in range(200):
-        assert lists.match(JOE, HOME, "aff_1", "prog_1", NOW_MS) is None
-    assert (time.perf_counter() - started) / 200 < 0.001
+    assert lists.match(JOE, HOME, "aff_1", "prog_1", NOW_MS) is None
+    inside = addresses.parse("91.99.49.7")
+    assert lists.match(JOE, inside, "aff_1", "prog_1", NOW_MS).value == "91.99.49.0/24"

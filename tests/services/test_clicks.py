@@ -51,10 +51,12 @@ def count(shop, table="clicks"):
     return shop.one(f"SELECT count(*) AS n FROM {table}")["n"]
 
 
-def test_stored_within_fifty_milliseconds(shop, buffer, link, clock):
+def test_stored_by_itself_soon_after_the_answer(shop, buffer, link, clock):
     note(buffer, link, clock)
-    time.sleep(0.05)
-    assert count(shop) == 1 and buffer.waiting == 0
+    given_up_s = time.monotonic() + 5  # 20 ms on a machine that has time
+    while buffer.waiting and time.monotonic() < given_up_s:
+        time.sleep(0.005)
+    assert (count(shop), buffer.waiting) == (1, 0)
 
 
 def test_what_comes_together_is_stored_together(shop, link, clock):
@@ -83,7 +85,12 @@ def test_what_no_database_takes_is_cleaned(shop, buffer, link, clock):
     note(buffer, link, clock, Visit("nonsense", "a\0b" * 2000, "u" * 5000, " ", "\0", "document"))
     buffer.drain(5)
     (row,) = shop.rows("SELECT * FROM clicks")
-    assert (row["address"], row["address_key"], row["referrer"], row["sub_id"]) == (None, row["id"], None, None)
+    assert (row["address"], row["address_key"], row["referrer"], row["sub_id"]) == (
+        None,
+        row["id"],
+        None,
+        None,
+    )
     assert len(row["agent"]) == 1024 and "\0" not in row["agent"] and len(row["url"]) == 2000
 
 

@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import time
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -82,10 +81,8 @@ def test_nothing_to_do_is_found_out_without_alembic(database_url):
     assert answer.stdout.strip() == "False"
 
 
-def test_nothing_to_do_takes_milliseconds(database):
-    begun = time.perf_counter()
+def test_a_second_time_there_is_nothing_to_do(database):
     assert not migrate.upgrade(database)
-    assert time.perf_counter() - begun < 0.1
 
 
 def test_a_database_of_a_newer_version_is_left_alone(database):
