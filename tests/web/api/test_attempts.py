@@ -60,8 +60,9 @@ def test_an_unknown_code_is_accepted_for_a_named_affiliate(shop, program, john):
     assert (whole["via"], whole["explanation"][0]) == ("merchant", "The merchant chose the affiliate.")
 
 
-def test_a_limited_coupon_sale_stays_the_coupons(shop, program, limited, john):
+def test_a_limited_coupon_sale_stays_the_coupons(shop, program, limited, john, clock):
     coupon = shop.coupon(program, john)
+    clock.advance_s(1)
     shop.track(program, ref_code=None, coupon_code="SAVE20", customer_email="third@example.com")
     attempts = shop.get("/v1/attempts").json()["data"]
     (attempt,) = (each for each in attempts if each["input"].get("coupon_code"))
