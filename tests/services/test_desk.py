@@ -377,7 +377,9 @@ def test_a_database_that_cannot_be_written_is_said_so_and_recovers(shop, counter
     assert [code_of(each) for each in settle_alone(counter, claims)] == ["unavailable"] * 2
     assert shop.rows("SELECT * FROM conversions") == []
     pragma(shop, mends)
-    assert [code_of(each) for each in settle_all(counter, [again(claim) for claim in claims])] == ["pending"] * 2
+    assert [code_of(each) for each in settle_all(counter, [again(claim) for claim in claims])] == [
+        "pending"
+    ] * 2
     assert faults(shop.settings.database_url) == []
 
 

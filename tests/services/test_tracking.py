@@ -544,3 +544,24 @@ def test_another_merchants_report_of_ones_click_changes_nothing(shop, counter, t
     ]
     assert [reply.code for reply in counter.settle(*claims)] == ["timing_too_fast", "pending"]
     other.close()
+
+
+@pytest.mark.parametrize(
+    ("repeats", "code"), [("lifetime", "pending"), ({"months": 12}, "pending"), ({"months": 1}, "duplicate")]
+)
+def test_a_paid_repeat_needs_no_new_click(shop, counter, clock, repeats, code):
+    shop.change_program(repeat_purchases=repeats)
+    click_id = shop.click()
+    clock.advance_s(3600)
+    assert counter.purchase(secret=True, order_id="1", click_id=click_id).code == "pending"
+    clock.advance_s(45 * 86_400)
+    assert counter.purchase(secret=True, order_id="2").code == code
+
+
+def test_a_first_purchase_after_the_window_is_still_too_late(shop, counter, clock):
+    shop.change_program(repeat_purchases="lifetime")
+    click_id = shop.click()
+    clock.advance_s(3600)
+    assert counter.signup(secret=True, click_id=click_id).code == "pending"
+    clock.advance_s(45 * 86_400)
+    assert counter.purchase(secret=True, order_id="1").code == "timing_too_slow"

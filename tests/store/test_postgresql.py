@@ -14,6 +14,7 @@ from refledger.services import ledger_check, reports, review, steps
 from refledger.store import migrate
 from refledger.store.engine import Database, is_conflict, now_ms
 from refledger.store.schema import conversions, merchants
+from refledger.web.tracking import Words
 from tests.builders import ADDRESS, AGENT, Counter, Shop, settings_for
 
 
@@ -116,7 +117,7 @@ def test_what_a_merchant_may_do(shop, counter):
         )
         assert [each.refusal is None for each in results] == [False, True, False]
         (attempt,), _, not_kept = reports.list_attempts(connection, shop.tenant, {}, 50, None)
-        arguments = (connection, shop.tenant, attempt["id"], None, now_ms(), os.urandom)
+        arguments = (connection, shop.tenant, attempt["id"], None, now_ms(), os.urandom, Words())
         assert (attempt["code"], not_kept) == ("rate_limited", 0)
         assert steps.accept_attempt(*arguments)["status"] == "pending"
         with pytest.raises(Refused):

@@ -12,18 +12,19 @@ from refledger.core.commissions import commission_for
 from refledger.core.conversions import Accepted, History, Screened
 from refledger.core.duplicates import check_identity
 from refledger.core.fingerprints import fingerprint, lock_number
+from refledger.core.fraud.case import Case
 from refledger.core.ids import make_id
 from refledger.core.intake import Report, read_report
 from refledger.core.limits import Counted
-from refledger.core.money import to_minor
+from refledger.core.money import to_minor, to_text
 from refledger.core.programs import Affiliate, Coupon, Program, fold_code, stored
 from refledger.core.refusals import ACCEPTABLE, Reason, Refusal, Refused
-from refledger.services import postings, writing
-from refledger.services.claims import Claim, Credential, Work
+from refledger.services import histories, postings, writing
+from refledger.services.claims import Claim, Credential, Wording, Work
 from refledger.services.credentials import Tenant
 from refledger.services.notes import Entropy
 from refledger.services.setups import name
-from refledger.store import review, setup
+from refledger.store import history, record, review, setup
 from refledger.store.engine import Connection, hold
 
 
@@ -34,8 +35,12 @@ def accept_attempt(
     affiliate_id: str | None,
     now_ms: int,
     entropy: Entropy,
+    wording: Wording,
 ) -> str:
-    """The id of the conversion it becomes. Identity and order are checked again (409 naming the conversion)."""
+    """The id of the conversion it becomes. Identity and order are checked again (409 naming the conversion).
+
+    A retry under the attempt's Idempotency-Key is answered with this conversion from now on, in the doors' words.
+    """
     attempt = _acceptable(connection, tenant, attempt_id)
     now_ms = max(now_ms, attempt["at_ms"])  # whatever a clock does, not before it was asked for
     work = _work(connection, tenant, attempt, affiliate_id, now_ms)
@@ -43,6 +48,7 @@ def accept_attempt(
     attempt = _acceptable(connection, tenant, attempt_id)  # again: another may have accepted it meanwhile
     own, order = review.customer_and_order(connection, tenant.merchant_id, work.email_key, work.order_key)
     work.history = History(own, order, Counted(None, None))
+    _not_answered_yet(connection, work, now_ms)
     repeats = stored(work.program.repeat_purchases)
     displaced = check_identity(
         work.report.conversion_type, work.report.order_id, repeats, own, order, work.verified, work.now_ms
@@ -59,10 +65,50 @@ def accept_attempt(
     )
     work.conversion_id = make_id("conv", now_ms, entropy(10))
     rows = postings.new_rows()
+    work.sightings = histories.left_by(work, _case(work))
     writing.accept(rows, work, now_ms, entropy, attempt)
     writing.write_rows(connection, rows, [work], now_ms, entropy)
+    _remember(connection, work, wording, now_ms)
     review.mark_accepted(connection, tenant.merchant_id, attempt_id, work.conversion_id, now_ms)
     return work.conversion_id
+
+
+def _case(work: Work) -> Case:
+    """As much of the case as what it leaves to be compared with is made of."""
+    return Case(
+        now_ms=work.now_ms,
+        conversion_type=work.report.conversion_type,
+        affiliate_id=work.affiliate.id,
+        via=work.screened.attribution.via,
+        email=work.screened.email,
+        address=work.claim.address,
+        agent=work.report.agent,
+    )
+
+
+def _not_answered_yet(connection: Connection, work: Work, now_ms: int) -> None:
+    """A retry under the same Idempotency-Key may have been accepted meanwhile."""
+    place = (work.merchant_id, work.replay_key)
+    found = history.replays(connection, [place] if work.replay_key else [], now_ms - writing.REMEMBERED_MS)
+    if place in found:
+        answer = orjson.loads(found[place][2])
+        raise Refused(Refusal(Reason.DUPLICATE, conversion_id=answer.get("conversion_id")))
+
+
+def _remember(connection: Connection, work: Work, wording: Wording, now_ms: int) -> None:
+    if not work.replay_key:
+        return
+    commission = to_text(work.outcome.commission.minor, work.program.currency)
+    body = wording.accepted(work.conversion_id, commission, "pending", False, ())
+    remembered = {
+        "merchant_id": work.merchant_id,
+        "key": work.replay_key,
+        "body_key": work.claim.body_key,
+        "status": 200,
+        "answer": body.decode(),
+        "at_ms": now_ms,
+    }
+    record.remember(connection, [remembered], now_ms - writing.REMEMBERED_MS)
 
 
 def _acceptable(connection: Connection, tenant: Tenant, attempt_id: str) -> dict[str, Any]:
@@ -95,14 +141,24 @@ def _work(
     revenue_minor = to_minor(report.revenue, program.currency)[0] if report.revenue is not None else 0
     address = addresses.parse(report.address) if report.address else None
     kind = "secret" if attempt["verified"] else "publishable"
+    asked_under = then.get("idempotency", {})
     work = Work(
-        Claim(attempt["request_id"], "", bool(attempt["verified"]), given, report, address),
+        Claim(
+            attempt["request_id"],
+            "",
+            bool(attempt["verified"]),
+            given,
+            report,
+            address,
+            idempotency_key=asked_under.get("key"),
+            body_key=asked_under.get("body_key", ""),
+        ),
         Credential(tenant.merchant_id, tenant.key_id, kind, tenant.mode),
         program,
         tenant.fingerprint_key,
         screened=Screened(report, program, email, revenue_minor, attribution, None, report.warnings),
     )
-    work.now_ms = attempt["at_ms"]
+    work.now_ms, work.replay_key = attempt["at_ms"], asked_under.get("key")
     name(work)
     return work
 
@@ -163,5 +219,6 @@ def _place(tenant: Tenant, program: Program, code: str) -> tuple[str, str]:
 
 
 def _contends_for(work: Work, attempt_id: str) -> list[str]:
-    keys = (work.affiliate.id, work.email_key, work.order_key, attempt_id)
+    replay_key = work.merchant_id + work.replay_key if work.replay_key else None
+    keys = (replay_key, work.affiliate.id, work.email_key, work.order_key, attempt_id)
     return [key for key in keys if key]

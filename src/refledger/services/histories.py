@@ -145,11 +145,24 @@ def _case(work: Work, shelf: Shelf) -> Case:
         affiliate_email=parse_email(affiliate.email),
         affiliate_addresses=tuple(stored(affiliate.known_addresses)),
         window_days=work.program.window_days,
-        known_customer=any(
-            past.stands and past.type == "signup" and past.affiliate_id == affiliate.id
-            for past in work.history.own
-        ),
+        known_customer=bool(_standing(work, "signup")),
+        paid_repeat=_is_paid_repeat(work),
     )
+
+
+def _standing(work: Work, conversion_type: str) -> list[Past]:
+    """The customer's conversions of that type that stand for this affiliate."""
+    return [
+        past
+        for past in work.history.own
+        if past.stands and past.type == conversion_type and past.affiliate_id == work.affiliate.id
+    ]
+
+
+def _is_paid_repeat(work: Work) -> bool:
+    if work.report.conversion_type != "purchase" or stored(work.program.repeat_purchases) == "first":
+        return False
+    return any(not (work.verified and past.yields_to_verified) for past in _standing(work, "purchase"))
 
 
 def _clicks(connection: Connection, works: Sequence[Work]) -> None:
@@ -213,15 +226,8 @@ def _sightings(connection: Connection, works: Sequence[Work]) -> None:
     """How many other customers left what this one leaves, and how often this affiliate's fraud was confirmed."""
     wanted = []
     for place, work in enumerate(works):
-        case = work.case
-        texts = sighted(case)
-        if _is_anonymous(work):
-            texts.append((REPEAT_SALE, _sale(work)))
-        customer_key = work.mailbox_key or work.conversion_id
-        work.sightings = [(kind, _key(work, kind, text), customer_key) for kind, text in texts]
-        if case.email:
-            work.sightings.append((SPELLINGS, _key(work, SPELLINGS, case.email.mailbox), work.email_key))
-        asked = [*work.sightings, (FRAUDS, _key(work, FRAUDS, case.affiliate_id), "")]
+        work.sightings = left_by(work, work.case)
+        asked = [*work.sightings, (FRAUDS, _key(work, FRAUDS, work.affiliate.id), "")]
         wanted += [
             (work.merchant_id, key, work.now_ms - WINDOWS_MS[kind], f"{place}:{kind}", own)
             for kind, key, own in asked
@@ -233,6 +239,18 @@ def _sightings(connection: Connection, works: Sequence[Work]) -> None:
         case.mailbox_spellings = case.sightings.pop(SPELLINGS, 0)
         case.confirmed_frauds = seen.get(f"{place}:{FRAUDS}", 0)
         case.repeat_sale = case.sightings.pop(REPEAT_SALE, 0) > 0
+
+
+def left_by(work: Work, case: Case) -> list[tuple[str, str, str]]:
+    """What this work leaves to be compared with: kind, sighting key, and the customer who left it."""
+    texts = sighted(case)
+    if _is_anonymous(work):
+        texts.append((REPEAT_SALE, _sale(work)))
+    customer_key = work.mailbox_key or work.conversion_id
+    left = [(kind, _key(work, kind, text), customer_key) for kind, text in texts]
+    if case.email:
+        left.append((SPELLINGS, _key(work, SPELLINGS, case.email.mailbox), work.email_key))
+    return left
 
 
 def sighting_key(fingerprint_key: bytes, kind: str, program_id: str, mode: str, text: str) -> str:
@@ -251,7 +269,7 @@ def _is_anonymous(work: Work) -> bool:
 
 
 def _sale(work: Work) -> str:
-    report, address = work.report, work.case.address
+    report, address = work.report, work.claim.address
     told = (
         (report.coupon_code or "").casefold(),
         report.conversion_type,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from refledger.core.refusals import Refusal, Refused
 from refledger.services import acceptance, review
+from refledger.services.claims import Wording
 from refledger.services.credentials import Tenant
 from refledger.services.notes import Entropy, note
 from refledger.services.reports import get_conversion
@@ -84,9 +85,12 @@ def accept_attempt(
     affiliate_id: str | None,
     now_ms: int,
     entropy: Entropy,
+    wording: Wording,
 ) -> dict:
     """The row of the conversion that the attempt becomes."""
-    conversion_id = acceptance.accept_attempt(connection, tenant, attempt_id, affiliate_id, now_ms, entropy)
+    conversion_id = acceptance.accept_attempt(
+        connection, tenant, attempt_id, affiliate_id, now_ms, entropy, wording
+    )
     note(
         connection,
         tenant,

@@ -1,19 +1,15 @@
 """What follows from a group's decisions: conversions, records, entries, events, attempts, remembered answers."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from refledger.core.conversions import Accepted
 from refledger.core.duplicates import Past
-from refledger.core.emails import DATA_VERSIONS
 from refledger.core.events import EventType
 from refledger.core.fingerprints import fingerprint, identity_key
-from refledger.core.fraud.scoring import record as fraud_record
 from refledger.core.ids import make_id
 from refledger.core.intake import Report
 from refledger.core.ledger import target
@@ -22,6 +18,7 @@ from refledger.core.refusals import Reason, Refusal
 from refledger.services import postings
 from refledger.services.claims import Answer, Work
 from refledger.services.notes import Entropy
+from refledger.services.records import decision_record, dump
 from refledger.store import record
 from refledger.store.engine import Connection
 
@@ -30,7 +27,6 @@ MOST_KEPT_AN_HOUR = 1000
 # How long an answer is given again to the same Idempotency-Key.
 REMEMBERED_MS = 400 * DAY_MS
 
-_KEY = re.compile(r"refv_(?:sk_)?(?:live|test)_[0-9A-Za-z]+")
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -104,7 +100,7 @@ def accept(
         {
             "merchant_id": work.merchant_id,
             "key": key,
-            "at_ms": work.now_ms,
+            "at_ms": now_ms,
             "subject_id": work.conversion_id,
             "customer_key": customer_key,
         }
@@ -180,82 +176,6 @@ def _identity_key(work: Work) -> str | None:
 def has_identity(own: Iterable[Past], conversion_type: str) -> bool:
     """Whether one of a customer's conversions holds their identity in this type."""
     return any(past.stands and past.type == conversion_type for past in own)
-
-
-def decision_record(work: Work) -> dict[str, Any]:
-    """Why it was decided so: everything the decision used, without personal data, readable by itself."""
-    outcome, found = work.outcome, {"version": 1, "request_id": work.claim.request_id}
-    found["credential"] = {
-        "key_id": work.credential.key_id,
-        "kind": work.credential.kind,
-        "verified": work.verified,
-    }
-    if work.program:
-        found["terms"] = {"program": work.program.commission, "currency": work.program.currency}
-    if work.screened:
-        attribution = work.screened.attribution
-        found["attribution"] = {
-            "affiliate_id": attribution.affiliate.id,
-            "via": attribution.via,
-            "candidates": attribution.candidates,
-        }
-        found["terms"]["affiliate"] = attribution.affiliate.commission
-        found["warnings"] = work.screened.warnings
-        if work.screened.listed:
-            found["list_entry"] = {"id": work.screened.listed.id, "action": work.screened.listed.action}
-    elif isinstance(work.claim.report, Report):
-        found["warnings"] = work.claim.report.warnings
-    if work.verdict:
-        found["facts"] = _facts(work)
-        found["policy"], found["data"] = work.policy_version, DATA_VERSIONS
-        found["fraud"] = fraud_record(work.verdict)
-    elif isinstance(outcome, Refusal) and outcome.reason is Reason.DISPOSABLE_EMAIL:
-        found["data"] = DATA_VERSIONS
-    if isinstance(outcome, Refusal):
-        found["outcome"] = {"reason": outcome.reason, "fields": outcome.fields, "detail": outcome.detail}
-        if outcome.message:
-            found["outcome"]["message"] = outcome.message
-        if outcome.retry_after_s:
-            found["outcome"]["retry_after_s"] = outcome.retry_after_s
-        if outcome.conversion_id:
-            found["outcome"]["conversion_id"] = outcome.conversion_id
-        return found
-    found["outcome"] = {"status": outcome.status, "why": outcome.why}
-    found["displaced"] = [past.id for past in outcome.displaces]
-    commission = outcome.commission
-    found["commission"] = {
-        "minor": commission.minor,
-        "revenue_minor": work.screened.revenue_minor,
-        "terms": commission.terms,
-        "source": commission.source,
-        "arithmetic": commission.arithmetic,
-    }
-    return found
-
-
-def _facts(work: Work) -> dict[str, Any]:
-    case, counted = work.case, work.history.counted
-    facts: dict[str, Any] = {
-        "now_ms": case.now_ms,
-        "window_days": case.window_days,
-        "known_customer": case.known_customer,
-        "mailbox_spellings": case.mailbox_spellings,
-        "sightings": case.sightings,
-        "confirmed_frauds": case.confirmed_frauds,
-        "repeat_sale": case.repeat_sale,
-        "accepted_before": work.standing[0],
-        "verified_before": work.standing[1],
-        "limits_filled_ms": {"hourly": counted.hourly_ms, "daily": counted.daily_ms},
-    }
-    if case.click:
-        facts["click"] = {
-            "id": case.click.id,
-            "tie": case.click_tie,
-            "at_ms": case.click.at_ms,
-            "first_ms": case.first_click_ms,
-            "last_ms": case.last_click_ms,
-        }
-    return facts
 
 
 def _remember(
@@ -344,15 +264,3 @@ def _kept_input(work: Work) -> dict[str, Any]:
         if work.claim.report.agent:
             kept["customer_user_agent"] = work.claim.report.agent
     return kept
-
-
-def dump(value: Any) -> str:
-    """JSON for keeping: exact decimals as text, and no key of ours wherever it was sent."""
-    text = orjson.dumps(value, default=_plain).decode()
-    return _KEY.sub("refv_…", text) if "refv_" in text else text
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return str(value) if abs(value.adjusted()) > 100 else format(value, "f")
-    raise TypeError(type(value).__name__)

@@ -28,6 +28,8 @@ class Case:
     `click_tie`: what ties click and customer: "click_id", "customer", "address_and_agent", "address" (weak).
     `first_click_ms`: the visitor's earliest click within the window; `last_click_ms`: their latest at all.
     `known_customer`: a signup of this customer was accepted for this affiliate.
+    `paid_repeat`: a further purchase of a customer whose earlier one stands for this affiliate, in a program that pays
+    repeat purchases.
     `mailbox_spellings`: other distinct addresses of the same mailbox in this program within 90 days.
     `sightings`: kind → other customers who left the same sighting within the kind's window.
     `confirmed_frauds`: of this affiliate, within 90 days.
@@ -50,6 +52,7 @@ class Case:
     last_click_ms: int | None = None
     window_days: int = 30
     known_customer: bool = False
+    paid_repeat: bool = False
     mailbox_spellings: int = 0
     sightings: dict[str, int] = field(default_factory=dict)
     confirmed_frauds: int = 0

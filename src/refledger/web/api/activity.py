@@ -8,6 +8,7 @@ from refledger.core import explanations
 from refledger.services import reports, steps
 from refledger.web.api import inputs, outputs, render
 from refledger.web.api.door import Caller, router
+from refledger.web.tracking import Words
 
 routes = router()
 
@@ -42,7 +43,7 @@ def accept_attempt(call: Caller, attempt_id: str, wanted: inputs.Acceptance | No
 
     def work(connection):
         found = steps.accept_attempt(
-            connection, call.tenant, attempt_id, affiliate_id, call.now_ms, call.house.entropy
+            connection, call.tenant, attempt_id, affiliate_id, call.now_ms, call.house.entropy, Words()
         )
         return render.conversion(found, call.tenant.mode)
 

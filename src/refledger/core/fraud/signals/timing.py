@@ -13,6 +13,8 @@ TOO_FAST_MS = 10_000
 SUSPICIOUS_MS = 60_000
 WEAK = "address"
 WEAK_TIE = not_evaluated("weak_tie")
+# The window is for winning a customer; how long further purchases are paid is the program's `repeat_purchases`.
+PAID_REPEAT = not_evaluated("paid_repeat")
 
 
 def _since_first_ms(case: Case) -> int:
@@ -46,6 +48,8 @@ def suspicious(case: Case) -> Finding:
 
 
 def too_slow(case: Case) -> Finding:
+    if case.paid_repeat:
+        return PAID_REPEAT
     last_ms = case.last_click_ms
     age_ms = case.now_ms - (case.click.at_ms if last_ms is None else last_ms)
     if age_ms <= case.window_days * DAY_MS:

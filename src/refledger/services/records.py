@@ -1,0 +1,112 @@
+"""The record of a decision: everything it used and concluded, kept as JSON beside what it decided."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from refledger.core.conversions import Accepted
+from refledger.core.emails import DATA_VERSIONS
+from refledger.core.fraud.scoring import record as fraud_record
+from refledger.core.intake import Report
+from refledger.core.refusals import Reason, Refusal
+from refledger.services.claims import Work
+
+_KEY = re.compile(r"refv_(?:sk_)?(?:live|test)_[0-9A-Za-z]+")
+
+
+def decision_record(work: Work) -> dict[str, Any]:
+    """Why it was decided so: everything the decision used, without personal data, readable by itself."""
+    outcome, found = work.outcome, {"version": 1, "request_id": work.claim.request_id}
+    if work.replay_key:
+        found["idempotency"] = {"key": work.replay_key, "body_key": work.claim.body_key}
+    found["credential"] = {
+        "key_id": work.credential.key_id,
+        "kind": work.credential.kind,
+        "verified": work.verified,
+    }
+    if work.program:
+        found["terms"] = {"program": work.program.commission, "currency": work.program.currency}
+    if work.screened:
+        attribution = work.screened.attribution
+        found["attribution"] = {
+            "affiliate_id": attribution.affiliate.id,
+            "via": attribution.via,
+            "candidates": attribution.candidates,
+        }
+        found["terms"]["affiliate"] = attribution.affiliate.commission
+        found["warnings"] = work.screened.warnings
+        if work.screened.listed:
+            found["list_entry"] = {"id": work.screened.listed.id, "action": work.screened.listed.action}
+    elif isinstance(work.claim.report, Report):
+        found["warnings"] = work.claim.report.warnings
+    if work.verdict:
+        found["facts"] = _facts(work)
+        found["policy"], found["data"] = work.policy_version, DATA_VERSIONS
+        found["fraud"] = fraud_record(work.verdict)
+    elif isinstance(outcome, Refusal) and outcome.reason is Reason.DISPOSABLE_EMAIL:
+        found["data"] = DATA_VERSIONS
+    return found | (_refused(outcome) if isinstance(outcome, Refusal) else _accepted(work, outcome))
+
+
+def _refused(refusal: Refusal) -> dict[str, Any]:
+    told = {
+        "message": refusal.message,
+        "retry_after_s": refusal.retry_after_s,
+        "conversion_id": refusal.conversion_id,
+    }
+    said = {name: value for name, value in told.items() if value}
+    return {"outcome": {"reason": refusal.reason, "fields": refusal.fields, "detail": refusal.detail, **said}}
+
+
+def _accepted(work: Work, outcome: Accepted) -> dict[str, Any]:
+    commission = outcome.commission
+    return {
+        "outcome": {"status": outcome.status, "why": outcome.why},
+        "displaced": [past.id for past in outcome.displaces],
+        "commission": {
+            "minor": commission.minor,
+            "revenue_minor": work.screened.revenue_minor,
+            "terms": commission.terms,
+            "source": commission.source,
+            "arithmetic": commission.arithmetic,
+        },
+    }
+
+
+def _facts(work: Work) -> dict[str, Any]:
+    case, counted = work.case, work.history.counted
+    facts: dict[str, Any] = {
+        "now_ms": case.now_ms,
+        "window_days": case.window_days,
+        "known_customer": case.known_customer,
+        "mailbox_spellings": case.mailbox_spellings,
+        "sightings": case.sightings,
+        "confirmed_frauds": case.confirmed_frauds,
+        "repeat_sale": case.repeat_sale,
+        "accepted_before": work.standing[0],
+        "verified_before": work.standing[1],
+        "limits_filled_ms": {"hourly": counted.hourly_ms, "daily": counted.daily_ms},
+    }
+    if case.click:
+        facts["click"] = {
+            "id": case.click.id,
+            "tie": case.click_tie,
+            "at_ms": case.click.at_ms,
+            "first_ms": case.first_click_ms,
+            "last_ms": case.last_click_ms,
+        }
+    return facts
+
+
+def dump(value: Any) -> str:
+    """JSON for keeping: exact decimals as text, and no key of ours wherever it was sent."""
+    text = orjson.dumps(value, default=_plain).decode()
+    return _KEY.sub("refv_…", text) if "refv_" in text else text
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value) if abs(value.adjusted()) > 100 else format(value, "f")
+    raise TypeError(type(value).__name__)
