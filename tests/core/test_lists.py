@@ -1,6 +1,5 @@
 """The merchant's lists."""
 
-
 import pytest
 
 from refledger.core import addresses, emails
