@@ -6,6 +6,9 @@ import sqlite3
 from dataclasses import replace
 from functools import cached_property
 
+import psycopg
+from psycopg.rows import dict_row
+
 from refledger.core import addresses
 from refledger.core.ids import make_id
 from refledger.core.intake import Report, read_object, read_report
@@ -145,7 +148,8 @@ class Shop:
 
     def run(self, sql, *parameters):
         with self.database.write() as connection:
-            connection.connection.driver_connection.execute(sql, parameters)
+            spoken = sql if self.database.is_sqlite else _postgresql(sql)
+            connection.connection.driver_connection.execute(spoken, parameters)
 
     def close(self):
         self.database.close()
@@ -153,12 +157,20 @@ class Shop:
 
 def rows(database_url, sql, *parameters):
     """Rows as dicts, read apart from the service."""
+    if not database_url.startswith("sqlite"):
+        with psycopg.connect(database_url, row_factory=dict_row) as connection:
+            return connection.execute(_postgresql(sql), parameters).fetchall()
     connection = sqlite3.connect(database_url.removeprefix("sqlite:///"), timeout=10)
     connection.row_factory = sqlite3.Row
     try:
         return [dict(row) for row in connection.execute(sql, parameters)]
     finally:
         connection.close()
+
+
+def _postgresql(sql):
+    """As SQLite is asked, `rowid` for the order of insertion included."""
+    return sql.replace("%", "%%").replace("?", "%s").replace("rowid", "ctid")
 
 
 class Reply:

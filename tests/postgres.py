@@ -213,7 +213,7 @@ class Databases:
     def __init__(self, url: str):
         self._url = make_url(url).set(drivername="postgresql")
         self._name = f"refledger_test_{uuid.uuid4().hex[:12]}"
-        self._made = 0
+        self._made, self._used = 0, []
         self._admin = psycopg.connect(self._plain(self._url.database), autocommit=True)
         self._admin.execute(f"CREATE DATABASE {self._name}")
         database = Database(self._plain(self._name))
@@ -226,19 +226,24 @@ class Databases:
     @contextlib.contextmanager
     def fresh(self):
         """The address of a database that nothing else uses."""
+        self._drop_used()
         self._made += 1
         name = f"{self._name}_{self._made}"
-        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {self._name}")
+        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {self._name} STRATEGY FILE_COPY")
         try:
             yield self._plain(name)
         finally:
-            self._drop(name)
+            self._used.append(name)
 
-    def _drop(self, name: str) -> None:
-        self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    def _drop_used(self) -> None:
+        # Later rather than at once: whoever has just left is still there for a moment, and would be waited for.
+        while self._used:
+            self._admin.execute(f"DROP DATABASE {self._used[0]} WITH (FORCE)")
+            del self._used[0]
 
     def close(self) -> None:
-        self._drop(self._name)
+        self._used.append(self._name)
+        self._drop_used()
         self._admin.close()
 
 
@@ -252,3 +257,29 @@ def databases():
             raise CannotStart(f"{error}") from None
         with contextlib.closing(made):
             yield made
+
+
+# ── its clock ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+# A name of ours before the system's: PostgreSQL's clock is part of the machine, like the clock given to SQLite's desk.
+SETTABLE = """
+CREATE TABLE machine_clock (now_ms bigint NOT NULL);
+INSERT INTO machine_clock VALUES (0);
+CREATE FUNCTION clock_timestamp() RETURNS timestamptz VOLATILE LANGUAGE sql
+  AS $$ SELECT timestamptz 'epoch' + now_ms * interval '1 millisecond' FROM public.machine_clock $$;
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()); END $$;
+"""
+
+
+class ServerClock:
+    """Sets the clock of one database; to be made before others connect to it."""
+
+    def __init__(self, url: str):
+        self._connection = psycopg.connect(url, autocommit=True)
+        self._connection.execute(SETTABLE)
+
+    def set(self, now_ms: int) -> None:
+        self._connection.execute("UPDATE machine_clock SET now_ms = %s", [now_ms])
+
+    def close(self) -> None:
+        self._connection.close()

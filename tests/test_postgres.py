@@ -1,5 +1,6 @@
 """The PostgreSQL of the tests: it comes up by itself, and goes with whoever started it, however they end."""
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -13,6 +14,7 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
+from refledger.store.engine import Database
 from tests import postgres
 
 STARTER = """
@@ -92,3 +94,13 @@ def test_programs_that_the_account_cannot_reach_are_copied(tmp_path, monkeypatch
         assert connection.execute("SELECT 1").fetchone() == (1,)
         copied = Path(make_url(url).query["host"]) / "programs"
         assert copied.exists() == (os.geteuid() == 0)
+
+
+def test_the_clock_that_is_set_is_the_one_that_counts(postgresql_url):
+    with contextlib.closing(postgres.ServerClock(postgresql_url)) as clock:
+        database = Database(postgresql_url)
+        for now_ms in (1, 1_790_000_000_001):
+            clock.set(now_ms)
+            with database.write() as connection:
+                assert database.now_ms(connection, 0) == now_ms
+        database.close()

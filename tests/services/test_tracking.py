@@ -6,6 +6,8 @@ import pytest
 
 from tests.builders import ADDRESS, AGENT, EMAIL, PURCHASE, Counter, Shop
 
+ENGINES = ("sqlite", "postgresql")
+
 SECOND_MS, HOUR_S, DAY_S = 1000, 3600, 86_400
 
 
@@ -493,13 +495,7 @@ def contents(shop):
 def test_a_dry_run_answers_and_stores_nothing(shop, counter, fields, code):
     counter.purchase("known@example.com", secret=True)
     before = contents(shop)
-    reply = counter.purchase(
-        secret=True,
-        dry_run=True,
-        idempotency_key="k",
-        **({"email": fields.pop("customer_email")} if "customer_email" in fields else {}),
-        **fields,
-    )
+    reply = counter.purchase(secret=True, dry_run=True, idempotency_key="k", **fields)
     assert reply.code == code
     assert reply.body.get("dry_run", False) == (code == "pending")
     assert contents(shop) == before
