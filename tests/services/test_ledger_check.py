@@ -3,8 +3,11 @@
 import os
 
 import pytest
+from sqlalchemy import text
 
 from refledger.services import ledger_check, steps
+
+ENGINES = ("sqlite", "postgresql")
 
 
 @pytest.fixture
@@ -20,6 +23,9 @@ def history(shop, counter):
     counter.purchase("squat@example.com", secret=True)
     waiting = counter.purchase("waiting@example.com").id
     for table in ("entries", "events"):
+        if not shop.database.is_sqlite:
+            shop.run(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+            continue
         for deed in ("update", "delete"):
             shop.run(f"DROP TRIGGER {table}_no_{deed}")
     return {"done": done, "waiting": waiting}
@@ -47,7 +53,7 @@ TAMPERING = {
     "a standing removed": "DELETE FROM standings",
     "a status": "UPDATE conversions SET status = 'approved' WHERE id = :waiting",
     "a decision": "UPDATE conversions SET decision = 'approved', status = 'approved' WHERE id = :waiting",
-    "a refund undone": "UPDATE conversions SET refunded = 0, status = 'approved' WHERE id = :done",
+    "a refund undone": "UPDATE conversions SET refunded = false, status = 'approved' WHERE id = :done",
     "a dispute invented": "UPDATE conversions SET dispute = 'open', status = 'chargeback' WHERE id = :waiting",
     "a commission": "UPDATE conversions SET commission_minor = commission_minor + 1 WHERE id = :waiting",
     "a revenue": "UPDATE conversions SET revenue_minor = revenue_minor * 2 WHERE id = :waiting",
@@ -64,6 +70,5 @@ TAMPERING = {
 @pytest.mark.parametrize("what", TAMPERING)
 def test_what_was_changed_by_hand_is_found(shop, history, what):
     with shop.database.write() as connection:
-        changed = connection.connection.driver_connection.execute(TAMPERING[what], history).rowcount
-    assert changed
+        assert connection.execute(text(TAMPERING[what]), history).rowcount
     assert found(shop), what
