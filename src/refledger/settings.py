@@ -70,7 +70,10 @@ class Settings(BaseSettings):
     def _networks(cls, value):
         if not isinstance(value, str):
             return value
-        return tuple(ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
+        try:
+            return tuple(ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
+        except ValueError:
+            raise ValueError("needs IP addresses or ranges, separated by commas") from None
 
     @field_validator("secret")
     @classmethod
@@ -107,10 +110,14 @@ def load(**given) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         lines = [
-            f"{PREFIX}{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            f"{PREFIX}{'_'.join(str(part) for part in problem['loc']).upper()}: {_words(problem)}"
             for problem in error.errors(include_input=False)
         ]
         raise SettingsError("; ".join(lines)) from None
+
+
+def _words(problem) -> str:
+    return problem["msg"].removeprefix("Value error, ")  # pydantic's, before the sentences of our own checks
 
 
 def read_or_make_secret(path: Path) -> str:

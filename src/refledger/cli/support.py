@@ -49,7 +49,8 @@ def connect(using: Settings) -> Database:
     except (ArgumentError, ValueError):
         # The URL may hold a password: it is not repeated.
         raise Sentence(
-            "REFLEDGER_DATABASE_URL is not a database URL, such as sqlite:///data/refledger.db"
+            "what --database or REFLEDGER_DATABASE_URL says is not a database URL of SQLite or PostgreSQL,"
+            " such as sqlite:///data/refledger.db"
         ) from None
 
 
