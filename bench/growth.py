@@ -10,7 +10,9 @@ import shutil
 import sqlite3
 import time
 from array import array
+from binascii import b2a_base64
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from bench import bare, measures, servers
@@ -19,6 +21,7 @@ from bench.installation import Installation
 from bench.requests import email
 from refledger.core.ids import make_id
 from refledger.core.programs import DAY_MS
+from refledger.services.housekeeping import KEPT_MS
 from refledger.store.schema import metadata
 
 _PATTERNS = 2_000  # recorded conversions that the millions are made from
@@ -95,9 +98,21 @@ def fill(installation: Installation, recorded: list[bare.Recorded], rows: int, s
     handle = os.open(installation.path, os.O_RDWR)
     os.fsync(handle)
     os.close(handle)
+    _read_indexes(installation)
     say(
         f"  {rows:,} conversions, {installation.path.stat().st_size / 1e9:.1f} GB, {time.monotonic() - started:.0f} s"
     )
+
+
+def _read_indexes(installation: Installation) -> None:
+    """A service that has run for so long has its indexes in memory, as far as they fit."""
+    raw = sqlite3.connect(installation.path)
+    found = "SELECT name, tbl_name FROM sqlite_master WHERE type = 'index' ORDER BY tbl_name <> 'decisions'"
+    for name, table in raw.execute(found).fetchall():
+        with suppress(sqlite3.OperationalError):  # a partial index answers no count of everything
+            raw.execute(f'SELECT count(*) FROM {table} INDEXED BY "{name}"').fetchone()
+    raw.execute("SELECT count(*) FROM sightings").fetchone()
+    raw.close()
 
 
 def _drop_indexes(raw: sqlite3.Connection) -> list[str]:
@@ -120,6 +135,8 @@ class _Maker:
         self._chance = random.Random(rows)
         self._from_ms = time.time_ns() // 1_000_000 - _UNTIL_MS - _SPAN_MS
         self._step_ms = _SPAN_MS / rows
+        # What is older the service has forgotten.
+        self._seen_since_ms = self._from_ms + _SPAN_MS - KEPT_MS["sightings"]
         self._patterns = [
             {table: [self._as_dict(table, row) for row in given] for table, given in each.rows.items()}
             for each in recorded
@@ -174,7 +191,7 @@ class _Maker:
         made["events"] += _with(
             pattern, "events", {"id": event_id, "subject_id": conversion_id, "at_ms": at_ms}
         )
-        for row in pattern["sightings"]:
+        for row in pattern["sightings"] if at_ms > self._seen_since_ms else ():
             own = {
                 "key": self._key(),
                 "at_ms": at_ms,
@@ -187,7 +204,7 @@ class _Maker:
         return self._chance.randbytes(count)
 
     def _key(self) -> str:
-        return self._chance.randbytes(16).hex()
+        return b2a_base64(self._chance.randbytes(16), newline=False)[:22].decode()
 
 
 def _with(pattern: dict, table: str, own: dict) -> list[tuple]:

@@ -23,7 +23,7 @@ from refledger.store.statements import Insert
 AFFILIATES = 5_000
 # Above what a run can reach, so that nothing is refused; low enough that a table of millions makes the look-up of
 # the n-th conversion counted back do its work.
-MOST_PER_AFFILIATE = 1_000
+MOST_PER_AFFILIATE = 100
 SLUG = "bench"
 
 

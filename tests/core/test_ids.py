@@ -6,7 +6,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refledger.core.ids import make_id
+from refledger.core.ids import make_id, make_short_id
 
 TIMES_MS = st.integers(0, 2**48 - 1)
 ENTROPY = st.binary(min_size=10, max_size=10)
@@ -33,3 +33,8 @@ def test_the_time_can_be_read_back(at_ms):
 def test_no_two_alike():
     made = {make_id("conv", 1, os.urandom(10)) for _ in range(10_000)}
     assert len(made) == 10_000
+
+
+def test_short_ids_are_short_and_differ_with_every_byte():
+    ids = {make_short_id("mer", bytes([n]) * 7) for n in range(256)}
+    assert len(ids) == 256 and {len(each) for each in ids} == {14}

@@ -1,8 +1,10 @@
 """Says in plain sentences what a decision record holds: fit to be read to an affiliate."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from refledger.core.events import EventType
+from refledger.core.fraud.catalogue import BY_CODE
 from refledger.core.fraud.scoring import explain as explain_signals
 from refledger.core.money import to_text
 from refledger.core.refusals import Reason
@@ -29,13 +31,33 @@ _REFUSED = {
     Reason.BLOCKED: "It was refused because the merchant's block list names this customer, address or affiliate.",
     Reason.TIMING_TOO_FAST: "It was refused because it came less than 10 seconds after the visitor's first click.",
     Reason.TIMING_TOO_SLOW: "It was refused because it came later than the program's window after the last click.",
-    Reason.POLICY: "It was refused because the program's fraud policy refuses such reports ({signal}).",
+    Reason.POLICY: "It was refused because the program's fraud policy refuses such reports: {signal}.",
     Reason.IDEMPOTENCY_MISMATCH: "It was refused because its Idempotency-Key had come before with another body.",
 }
 
 _STATUS = {
-    "pending": "It was accepted and waits for the merchant's approval: {why}.",
-    "pending_review": "It was accepted and waits for the merchant's review: {why}.",
+    "pending": "It was accepted, for the merchant to approve: {why}.",
+    "pending_review": "It was accepted, for the merchant to look at first: {why}.",
+}
+
+_AT_FIRST = {
+    Reason.RATE_LIMITED: "the affiliate's limit of conversions was reached",
+    Reason.DISPOSABLE_EMAIL: "the customer's e-mail address is a disposable one",
+    Reason.INVALID_AFFILIATE: "the referral code was not live",
+    Reason.INVALID_COUPON: "the coupon was not live",
+    Reason.BLOCKED: "the merchant's block list named it",
+    Reason.TIMING_TOO_FAST: "it came too soon after the click",
+    Reason.TIMING_TOO_SLOW: "it came too late after the click",
+    Reason.POLICY: "the fraud policy did not admit it",
+}
+
+_LATER = {
+    EventType.APPROVED: "The merchant approved it{because}.",
+    EventType.REJECTED: "The merchant rejected it{because}; no commission is due.",
+    EventType.SUPERSEDED: "A report signed by the merchant's server took its place; no commission is due.",
+    EventType.REOPENED: "The merchant reopened it{because}: it is what it was before.",
+    EventType.REFUNDED: "The customer has their money back, so no commission is due.",
+    EventType.CHARGEBACK: "The customer disputes the payment; the commission waits until that is settled.",
 }
 
 
@@ -51,10 +73,20 @@ def explain(record: Mapping[str, Any]) -> list[str]:
         *_attempt(record.get("attempt")),
         *_click(record.get("facts")),
         *explain_signals(record.get("fraud") or {"fired": ()}),
-        *_outcome(record.get("outcome", {})),
+        *_outcome(record.get("outcome", {}), record.get("fraud") or {}),
         *_commission(record),
-        *(f"Note: {warning}." for warning in record.get("warnings", ())),
     ]
+
+
+def explain_events(events: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What happened to a conversion after it was decided: a sentence for each event, in their order."""
+    said = []
+    for event in events:
+        template = _LATER.get(event["type"])
+        if template:
+            reason = event["data"].get("reason")
+            said.append(template.format(because=f" ({reason})" if reason else ""))
+    return said
 
 
 def _attribution(attribution: Mapping[str, Any] | None) -> list[str]:
@@ -73,9 +105,8 @@ def _attribution(attribution: Mapping[str, Any] | None) -> list[str]:
 def _attempt(attempt: Mapping[str, Any] | None) -> list[str]:
     if not attempt:
         return []
-    return [
-        f"It was refused at first ({attempt['code']}); the merchant accepted it later, at its original time."
-    ]
+    why = _AT_FIRST.get(attempt["code"], attempt["code"])
+    return [f"It was refused at first, because {why}; the merchant accepted it later, at its original time."]
 
 
 def _click(facts: Mapping[str, Any] | None) -> list[str]:
@@ -92,13 +123,17 @@ def _click(facts: Mapping[str, Any] | None) -> list[str]:
     return [f"The click behind it came {seconds} seconds before ({ties[click['tie']]})."]
 
 
-def _outcome(outcome: Mapping[str, Any]) -> list[str]:
+def _outcome(outcome: Mapping[str, Any], fraud: Mapping[str, Any]) -> list[str]:
     if "status" in outcome:
-        return [_STATUS[outcome["status"]].format(why=outcome["why"])]
+        leading = BY_CODE.get(fraud.get("leading") or "")
+        asked = outcome["status"] == "pending_review" and leading is not None
+        return [_STATUS[outcome["status"]].format(why=leading.notice if asked else outcome["why"])]
     template = _REFUSED.get(outcome.get("reason", ""))
     if template is None:
         return []
     told = outcome | outcome.get("detail", {}) | {"fields": ", ".join(outcome.get("fields", ()))}
+    if told.get("signal") in BY_CODE:
+        told["signal"] = BY_CODE[told["signal"]].notice
     return [template.format_map(_Known(told))]
 
 

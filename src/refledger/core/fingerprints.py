@@ -4,14 +4,14 @@
 The key is the merchant's own, so that fingerprints of two merchants never compare.
 """
 
+from binascii import b2a_base64
 from hashlib import blake2b
 
 
 def fingerprint(key: bytes, kind: str, *parts: str) -> str:
-    """22 to 32 characters; `kind` and the parts are kept apart, so that ("a", "bc") is not ("ab", "c")."""
-    return blake2b(
-        "\x1f".join((kind, *parts)).encode("utf-8", "surrogatepass"), digest_size=16, key=key
-    ).hexdigest()
+    """22 characters of base 64; `kind` and the parts are kept apart, so that ("a", "bc") is not ("ab", "c")."""
+    text = "\x1f".join((kind, *parts)).encode("utf-8", "surrogatepass")
+    return b2a_base64(blake2b(text, digest_size=16, key=key).digest(), newline=False)[:22].decode()
 
 
 def identity_key(key: bytes, program_id: str, mode: str, address: str, conversion_type: str) -> str:

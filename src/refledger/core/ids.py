@@ -9,6 +9,12 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 
 
+def make_short_id(prefix: str, entropy: bytes) -> str:
+    """Ten characters from seven random bytes, in no order: for what leads every key, and so is stored most often."""
+    value = int.from_bytes(entropy, "big")
+    return f"{prefix}_{''.join(_PAIRS[value >> shift & 1023] for shift in range(40, -1, -10))}"
+
+
 def make_id(prefix: str, at_ms: int, entropy: bytes) -> str:
     """`entropy`: ten random bytes."""
     random = int.from_bytes(entropy, "big")

@@ -2,7 +2,7 @@
 
 import os
 
-from refledger.core.ids import make_id
+from refledger.core.ids import make_id, make_short_id
 from refledger.core.keys import ENTROPY_BYTES, hash_key, hint, make_key
 from refledger.services.credentials import Tenant
 from refledger.services.notes import Entropy, note
@@ -30,7 +30,7 @@ def create_merchant(
     database: Database, secret: bytes, name: str, now_ms: int, entropy: Entropy = os.urandom
 ) -> dict[str, str]:
     """`merchant_id` and the four keys by name, the only time they are seen."""
-    merchant_id = make_id("mer", now_ms, entropy(10))
+    merchant_id = make_short_id("mer", entropy(7))
     made, rows = {"merchant_id": merchant_id}, []
     for label, kind, mode in FIRST_KEYS:
         made[label], row = _make(secret, merchant_id, kind, mode, "", now_ms, entropy)

@@ -172,7 +172,7 @@ def _sqlite(url, wait_s: float) -> tuple[Engine, Engine]:
             path, timeout=wait_s, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         raw.execute("PRAGMA synchronous = FULL")
-        raw.execute("PRAGMA cache_size = -65536")
+        raw.execute("PRAGMA cache_size = -262144")
         # A backstop only: `Checkpoints` comes long before, and a command line that writes little never needs one.
         raw.execute("PRAGMA wal_autocheckpoint = 50000")
         return raw

@@ -177,7 +177,7 @@ def test_words():
     hasty = case(click=Click("clk_1", NOW_MS - 9_999), click_tie="click_id")
     assert explain(record(judge(hasty, DEFAULT_POLICY))) == [
         "The report came 9.999 seconds after the click; under 10 seconds it is refused. (40 points)",
-        "The report is refused because of timing.too_fast.",
+        "The report is refused for that.",
     ]
     assert explain(record(judge(case(), DEFAULT_POLICY))) == []
 

@@ -209,5 +209,5 @@ def _conclusion(record: dict) -> str:
     }[record["outcome"]]
     action = next((each["action"] for each in record["fired"] if each["code"] == leading), None)
     if action == record["outcome"]:
-        return f"The report {verb} because of {leading}."
+        return f"The report {verb} for that."
     return f"Together {score} points: from {threshold} points on, a report {verb}."

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from refledger.core import explanations
 from refledger.services import reports, steps
 from refledger.web.api import inputs, outputs, render
 from refledger.web.api.door import Caller, router
@@ -31,7 +30,7 @@ def get_attempt(call: Caller, attempt_id: str) -> Response:
     """One refused report with its decision record."""
     return call.read(
         lambda connection: render.attempt_whole(
-            reports.get_attempt(connection, call.tenant, attempt_id), call.tenant.mode, explanations.explain
+            reports.get_attempt(connection, call.tenant, attempt_id), call.tenant.mode
         )
     )
 

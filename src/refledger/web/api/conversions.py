@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 from fastapi import Query, Response
 
-from refledger.core import explanations
 from refledger.services import reports, steps
 from refledger.web.api import inputs, outputs, render
 from refledger.web.api.door import Call, Caller, router
@@ -29,9 +28,7 @@ def get_conversion(call: Caller, conversion_id: str) -> Response:
     """One conversion with its decision record, its explanation, its ledger entries and its events."""
     return call.read(
         lambda connection: render.conversion_whole(
-            reports.get_conversion_whole(connection, call.tenant, conversion_id),
-            call.tenant.mode,
-            explanations.explain,
+            reports.get_conversion_whole(connection, call.tenant, conversion_id), call.tenant.mode
         )
     )
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from refledger.core.explanations import explain, explain_events
 from refledger.core.fraud import scoring
 from refledger.core.fraud.policy import DEFAULT_VERSION
 from refledger.core.money import to_text
@@ -159,15 +160,15 @@ def conversion(row: Row, _mode: str) -> Row:
     }
 
 
-def conversion_whole(row: Row, mode: str, explain: Callable[[Row], list[str]]) -> Row:
+def conversion_whole(row: Row, mode: str) -> Row:
     record = _json(row["record"]) or {}
-    shown = conversion(row, mode)
+    events = [event(each, mode) for each in row["events"]]
     return {
-        **shown,
+        **conversion(row, mode),
         "decision_record": _expanded(record),
-        "explanation": explain(record),
+        "explanation": explain(record) + explain_events(events),
         "entries": [entry(each, mode) for each in row["entries"]],
-        "events": [event(each, mode) for each in row["events"]],
+        "events": events,
     }
 
 
@@ -225,7 +226,7 @@ def attempt(row: Row, _mode: str) -> Row:
     }
 
 
-def attempt_whole(row: Row, mode: str, explain: Callable[[Row], list[str]]) -> Row:
+def attempt_whole(row: Row, mode: str) -> Row:
     record = _json(row["record"]) or {}
     return {
         **attempt(row, mode),
