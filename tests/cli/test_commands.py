@@ -95,7 +95,9 @@ def test_doctor_finds_a_fresh_demo_well(shell):
 
 
 def test_doctor_ends_with_status_1_where_something_fails(shell):
-    done = shell.run("doctor")  # nothing was migrated yet
+    (shell.folder / "data").mkdir()
+    (shell.folder / "data" / "refledger.db").touch()  # nothing was migrated yet
+    done = shell.run("doctor")
     assert done.returncode == 1 and "run `refledger migrate`" in done.stdout
     assert not (shell.folder / "data" / "secret.key").exists()
 
@@ -122,8 +124,8 @@ def test_verify_ledger_is_silent_on_a_ledger_that_balances(shell):
         (["serve", "--host", "192.0.2.1", "--port", "0"], {}, "cannot listen on 192.0.2.1:0"),
         (["init", "--name", "x"], {"REFLEDGER_SECRET": "hunter2"}, "REFLEDGER_SECRET: "),
         (["migrate"], {"REFLEDGER_PORT": "many"}, "REFLEDGER_PORT: "),
-        (["keys", "list"], {}, "there is no merchant yet"),
-        (["keys", "list", "--merchant", "mer_x"], {}, "there is no merchant mer_x"),
+        (["migrate", "--database", "sqlite://"], {}, "is not a database URL"),
+        (["keys", "list"], {}, "there is no database at data/refledger.db: "),
     ],
 )
 def test_what_goes_wrong_outside_is_one_sentence(shell, arguments, environment, words):
@@ -131,6 +133,50 @@ def test_what_goes_wrong_outside_is_one_sentence(shell, arguments, environment, 
     assert done.returncode == 1 and done.stdout == ""
     assert words in done.stderr and done.stderr.count("\n") == 1 and done.stderr.startswith("refledger: ")
     assert "hunter2" not in done.stderr
+
+
+READING = (
+    ["verify-ledger"],
+    ["export"],
+    ["export", "--output", "out.ndjson"],
+    ["doctor"],
+    ["keys", "list"],
+    ["keys", "create"],
+    ["keys", "revoke", "key_x"],
+)
+
+
+@pytest.mark.parametrize("arguments", READING, ids=" ".join)
+def test_a_mistyped_path_is_told_and_leaves_nothing_behind(shell, arguments):
+    done = shell.run(*arguments, "--database", "sqlite:///dta/refledger.db")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("refledger: there is no database at dta/refledger.db: ")
+    assert done.stderr.count("\n") == 1 and list(shell.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [each for each in READING if each != ["doctor"]], ids=" ".join)
+def test_a_database_of_something_else_is_left_as_it_was(shell, arguments):
+    path = shell.folder / "other.db"
+    path.touch()
+    done = shell.run(*arguments, "--database", "sqlite:///other.db")
+    assert done.returncode == 1 and "the database at other.db holds nothing of refledger" in done.stderr
+    assert list(shell.folder.iterdir()) == [path] and path.stat().st_size == 0
+
+
+@pytest.mark.parametrize("arguments", [["init", "--name", "x"], ["demo"], ["migrate"]], ids=" ".join)
+def test_what_begins_an_installation_makes_its_database(shell, arguments):
+    assert shell.run(*arguments, "--database", "sqlite:///new/refledger.db").returncode == 0
+    assert (shell.folder / "new" / "refledger.db").exists()
+
+
+def test_a_merchant_that_is_not_there_is_told(shell):
+    shell.run("migrate")
+    for arguments, words in (
+        ([], "there is no merchant yet"),
+        (["--merchant", "mer_x"], "there is no merchant mer_x"),
+    ):
+        done = shell.run("keys", "list", *arguments)
+        assert done.returncode == 1 and words in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_a_database_of_a_newer_version_is_refused(shell):

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from refledger.cli.support import opened, settings
+from refledger.cli.support import opened, opened_existing, settings
 
 app = typer.Typer(
     help="Affiliate and referral conversion tracking with a real ledger underneath.",
@@ -87,7 +87,7 @@ def create_key(
     from refledger.store.engine import now_ms
 
     using = settings(database)
-    with opened(using) as opened_database:
+    with opened_existing(using) as opened_database:
         owner = merchants.choose(opened_database, merchant)["merchant_id"]
         made = merchants.create_key(opened_database, using.secret_bytes(), owner, kind, mode, now_ms(), label)
     print(f"{'id':<22} {made['id']}\n{'key':<22} {made['key']}")
@@ -101,7 +101,7 @@ def list_keys(merchant: MerchantId = None, database: Url = None) -> None:
 
     from refledger.services import merchants
 
-    with opened(settings(database)) as opened_database:
+    with opened_existing(settings(database)) as opened_database:
         owner = merchants.choose(opened_database, merchant)
         rows = merchants.list_keys(opened_database, owner["merchant_id"])
     print(f"{owner['name']} ({owner['merchant_id']})")
@@ -121,7 +121,7 @@ def revoke_key(
     from refledger.services import merchants
     from refledger.store.engine import now_ms
 
-    with opened(settings(database)) as opened_database:
+    with opened_existing(settings(database)) as opened_database:
         gone = merchants.revoke_key(opened_database, key_id, now_ms())
     print(f"revoked {gone['id']} ({gone['hint']})")
 
@@ -148,7 +148,7 @@ def doctor(database: Url = None) -> None:
     using = settings(database)
     console, failed = Console(soft_wrap=True, highlight=False), 0
     colours = {"ok": "green", "warn": "yellow", "fail": "bold red"}
-    with opened(using, migrated=False) as opened_database:
+    with opened_existing(using, migrated=False) as opened_database:
         for finding in examine(using, opened_database, now_ms()):
             failed += finding.level == "fail"
             level = Text(f"{finding.level:<5}", style=colours[finding.level])
@@ -168,7 +168,7 @@ def export(
     def tell(words: str) -> None:
         print(words, file=sys.stderr)
 
-    with opened(settings(database)) as opened_database:
+    with opened_existing(settings(database)) as opened_database:
         if output is None:
             write_all(opened_database, sys.stdout.buffer, tell)
             sys.stdout.flush()
@@ -190,7 +190,7 @@ def verify_ledger(database: Url = None) -> None:
         print(f"\r{done:,} of {total:,} conversions", end="", file=sys.stderr, flush=True)
 
     found = 0
-    with opened(settings(database)) as opened_database:
+    with opened_existing(settings(database)) as opened_database:
         for violation in verify(opened_database, tell if sys.stderr.isatty() else None):
             found += 1
             print(violation)

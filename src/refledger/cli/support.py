@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from refledger.settings import PREFIX, Settings, SettingsError, load
 from refledger.store.engine import Database, Unavailable
@@ -26,7 +27,7 @@ def settings(database: str | None = None, **given) -> Settings:
 
 @contextmanager
 def opened(using: Settings, migrated: bool = True) -> Iterator[Database]:
-    """The database, brought to the newest revision unless told otherwise."""
+    """The database, made where there is none, and brought to the newest revision unless told otherwise."""
     from refledger.store import migrate
 
     database = connect(using)
@@ -38,14 +39,49 @@ def opened(using: Settings, migrated: bool = True) -> Iterator[Database]:
         database.close()
 
 
+@contextmanager
+def opened_existing(using: Settings, migrated: bool = True) -> Iterator[Database]:
+    """As `opened`, but never makes a database: a mistyped path must not look like an empty ledger."""
+    from refledger.store import migrate
+
+    path = sqlite_path(using)
+    if path is not None and not path.exists():
+        raise Sentence(f"there is no database at {path}: {_WHERE_TO_LOOK}")
+    with opened(using, migrated=False) as database:
+        if migrated:
+            if migrate.current(database) is None:
+                place = path or database.url.render_as_string(hide_password=True)
+                raise Sentence(f"the database at {place} holds nothing of refledger: {_WHERE_TO_LOOK}")
+            migrate.upgrade(database)
+        yield database
+
+
+_WHERE_TO_LOOK = (
+    "look at --database, REFLEDGER_DATABASE_URL and the working directory, or make one with `refledger init`"
+)
+
+
+def sqlite_path(using: Settings) -> Path | None:
+    """The database's file; none on PostgreSQL."""
+    url = _url(using)
+    return Path(url.database) if url.get_backend_name() == "sqlite" else None
+
+
 def connect(using: Settings) -> Database:
+    return Database(_url(using), using.database_wait_s)
+
+
+def _url(using: Settings):
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
     try:
-        if make_url(using.database_url).get_backend_name() not in ENGINES:
+        url = make_url(using.database_url)
+        if url.get_backend_name() not in ENGINES:
             raise ValueError
-        return Database(using.database_url, using.database_wait_s)
+        if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+            raise ValueError  # nothing would be kept, and each connection would see a database of its own
+        return url
     except (ArgumentError, ValueError):
         # The URL may hold a password: it is not repeated.
         raise Sentence(
