@@ -1,5 +1,7 @@
+import contextlib
 import json
 import re
+import sqlite3
 import stat
 
 import pytest
@@ -169,6 +171,44 @@ def test_what_begins_an_installation_makes_its_database(shell, arguments):
     assert (shell.folder / "new" / "refledger.db").exists()
 
 
+EVERY = (*READING, ["init", "--name", "x"], ["demo"], ["migrate"], ["serve", "--port", "0"])
+
+
+@pytest.mark.parametrize("arguments", EVERY, ids=" ".join)
+def test_a_file_that_is_no_database_is_one_sentence(shell, arguments):
+    (shell.folder / "notes.txt").write_text("not a database\n" * 300)
+    done = shell.run(*arguments, "--database", "sqlite:///notes.txt")
+    told = done.stdout if arguments == ["doctor"] else done.stderr
+    assert done.returncode == 1 and told.count("the file is not an SQLite database") == 1
+    assert done.stderr.count("\n") == (arguments != ["doctor"])
+    assert (shell.folder / "notes.txt").read_text().startswith("not a database\n")
+
+
+@pytest.mark.parametrize("arguments", EVERY, ids=" ".join)
+def test_a_damaged_file_is_one_sentence(shell, arguments):
+    shell.run("init", "--name", "My shop")
+    path = shell.folder / "data" / "refledger.db"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100] + b"\xff" * (len(whole) - 100))  # its first words are still right
+    done = shell.run(*arguments)
+    told = done.stdout if arguments == ["doctor"] else done.stderr
+    assert done.returncode == 1 and told.count("the database file is damaged") == 1
+    assert done.stderr.count("\n") == (arguments != ["doctor"])
+
+
+def test_damage_that_only_a_long_read_meets_is_one_sentence(shell):
+    shell.run("init", "--name", "My shop")
+    path = shell.folder / "data" / "refledger.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        find = "SELECT rootpage FROM sqlite_master WHERE name = 'conversions'"
+        at = (connection.execute(find).fetchone()[0] - 1) * 4096
+    whole = path.read_bytes()
+    path.write_bytes(whole[:at] + b"\xff" * 4096 + whole[at + 4096 :])
+    done = shell.run("export", "--output", "out.ndjson")
+    assert done.returncode == 1 and "the database file is damaged" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr and not (shell.folder / "out.ndjson").exists()
+
+
 def test_a_merchant_that_is_not_there_is_told(shell):
     shell.run("migrate")
     for arguments, words in (
@@ -180,8 +220,6 @@ def test_a_merchant_that_is_not_there_is_told(shell):
 
 
 def test_a_database_of_a_newer_version_is_refused(shell):
-    import sqlite3
-
     shell.run("migrate")
     with sqlite3.connect(shell.folder / "data" / "refledger.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")

@@ -15,7 +15,7 @@ from sqlalchemy.pool import QueuePool
 
 
 class Unavailable(Exception):
-    """The database cannot serve now: locked, full, read-only, out of reach. Nothing was stored."""
+    """The database cannot serve now: locked, full, read-only, damaged, out of reach. Nothing was stored."""
 
 
 # ── databases ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -244,13 +244,18 @@ _SQLITE_PASSING = (
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_PERM,
 )
+# Not passing by itself, but mended from outside just the same: by a right path, by a backup put in place.
+_SQLITE_SPOILED = {
+    sqlite3.SQLITE_NOTADB: "the file is not an SQLite database, look at its path",
+    sqlite3.SQLITE_CORRUPT: "the database file is damaged, stop what uses it and restore a backup",
+}
 
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether the database itself could not serve: nothing was stored, and a later call may succeed."""
     cause = _cause(error)
     if isinstance(cause, sqlite3.Error):
-        return (getattr(cause, "sqlite_errorcode", 0) & 0xFF) in _SQLITE_PASSING
+        return _sqlite_code(cause) in (*_SQLITE_PASSING, *_SQLITE_SPOILED)
     state = getattr(cause, "sqlstate", None)
     if state is not None:
         return state[:2] in ("08", "53", "57", "58") or state == "25006"
@@ -261,6 +266,15 @@ def is_unavailable(error: BaseException) -> bool:
     )
 
 
+def _sqlite_code(cause: BaseException) -> int:
+    return getattr(cause, "sqlite_errorcode", 0) & 0xFF
+
+
+def _why(error: BaseException) -> str:
+    cause = _cause(error)
+    return _SQLITE_SPOILED.get(_sqlite_code(cause)) or str(cause)
+
+
 @contextmanager
 def _named_faults() -> Iterator[None]:
     """Turns the drivers' many ways of being out of reach into `Unavailable`."""
@@ -268,11 +282,11 @@ def _named_faults() -> Iterator[None]:
         yield
     except (DBAPIError, sqlite3.Error) as error:
         if is_unavailable(error):
-            raise Unavailable(str(_cause(error))) from error
+            raise Unavailable(_why(error)) from error
         raise
     except Exception as error:
         if not isinstance(error, Unavailable) and is_unavailable(error):
-            raise Unavailable(str(_cause(error))) from error
+            raise Unavailable(_why(error)) from error
         raise
 
 
