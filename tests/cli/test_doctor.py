@@ -89,6 +89,15 @@ def test_a_database_that_cannot_be_written_is_a_failure(installation, database, 
     blocker.close(), blocked.close()
 
 
+def test_a_server_out_of_reach_is_said_once_in_one_line(tmp_path, clock):
+    database = Database("postgresql://u:hunter2@127.0.0.1:1/d", 1)
+    found = findings(Settings(data_dir=tmp_path), database, clock)
+    assert [(each.level, each.subject) for each in found] == [("fail", "database"), ("warn", "data")]
+    assert "Connection refused" in found[0].words and "\n" not in found[0].words
+    assert "hunter2" not in found[0].words
+    database.close()
+
+
 def test_less_than_full_durability_is_a_failure(installation, database, clock):
     settings, _ = installation
     assert [each.level for each in findings(settings, database, clock, "durability")] == ["ok"]
@@ -173,6 +182,25 @@ def test_answers_at_the_door_are_told(installation, database, clock):
     add(database, door_counts, {"hour_ms": hour_ms, "code": "invalid_key", "answers": 7})
     (found,) = findings(settings, database, clock, "at the door")
     assert found.words.startswith("7 requests") and "keys list" in found.words
+
+
+@pytest.mark.parametrize(
+    ("number", "answers", "refused"),
+    [(1, "1 request ", "1 live report "), (2, "2 requests ", "2 live reports ")],
+)
+def test_one_is_not_told_in_the_plural(installation, database, clock, number, answers, refused):
+    settings, made = installation
+    hour_ms = clock.now_ms - clock.now_ms % 3_600_000
+    add(database, door_counts, {"hour_ms": hour_ms, "code": "invalid_key", "answers": number})
+    add(database, attempts, *(attempt(made, clock, n, code="duplicate") for n in range(number)))
+    assert findings(settings, database, clock, "at the door")[0].words.startswith(answers)
+    assert findings(settings, database, clock, "refusals")[0].words.startswith(refused)
+    assert findings(settings, database, clock, "merchant")[0].words == "4 keys in force"
+    with database.write() as connection:
+        connection.exec_driver_sql(
+            "UPDATE api_keys SET revoked_ms = 1 WHERE kind = 'publishable' OR mode = 'test'"
+        )
+    assert findings(settings, database, clock, "merchant")[0].words == "1 key in force"
 
 
 def test_last_click_and_conversion_of_each_program(installation, database, clock):

@@ -178,7 +178,7 @@ def export(
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             total = write_all(opened_database, file, tell)
         os.replace(draft, output)
-    tell(f"{total} rows in {output}")
+    tell(f"{total} row{'s' * (total != 1)} in {output}")
 
 
 @app.command("verify-ledger")
@@ -196,6 +196,7 @@ def verify_ledger(database: Url = None) -> None:
             print(violation)
     if sys.stderr.isatty():
         print(file=sys.stderr)
-    print(f"{found} violations" if found else "the ledger balances", file=sys.stderr)
+    words = f"{found} violation{'s' * (found != 1)}" if found else "the ledger balances"
+    print(words, file=sys.stderr)
     if found:
         raise typer.Exit(1)

@@ -69,12 +69,15 @@ Check = Callable[[Patient], Iterator[Finding]]
 def examine(settings: Settings, database: Database, now_ms: int) -> Iterator[Finding]:
     """Findings as they are made. What needs a working, migrated database is left out without one."""
     patient = Patient(settings, database, now_ms)
-    healthy = True
+    failed = set()
     for subject, check in FOUNDATIONS:
+        if "database" in failed:
+            break  # what is out of reach is said once
         for finding in _guarded(subject, check, patient):
-            healthy = healthy and finding.level != "fail"
+            if finding.level == "fail":
+                failed.add(finding.subject)
             yield finding
-    if not healthy:
+    if failed:
         yield Finding("warn", "data", "not looked at until the failures above are mended")
         return
     with database.read() as connection:
@@ -87,9 +90,10 @@ def _guarded(subject: str, check: Check, patient: Patient) -> Iterator[Finding]:
     try:
         yield from check(patient)
     except Unavailable as error:
-        yield Finding("fail", subject, f"the database cannot serve: {error}")
+        yield Finding("fail", subject, f"the database cannot serve: {_one_line(error)}")
     except Exception as error:
-        yield Finding("fail", subject, f"the check itself broke: {type(error).__name__}: {error}")
+        words = f"the check itself broke: {type(error).__name__}: {_one_line(error)}"
+        yield Finding("fail", subject, words)
 
 
 # ── what everything stands on ────────────────────────────────────────────────────────────────────────────
@@ -198,7 +202,7 @@ def _proxy(patient: Patient) -> Iterator[Finding]:
                 seen["inside" if found and found.special in PROXY_CLASSES else "outside"] += 1
     if seen["inside"]:
         words = (
-            f"{seen['inside']} of {seen.total()} conversions of the last 7 days came from a private address: "
+            f"conversions of the last 7 days from a private address: {seen['inside']} of {seen.total()}; "
             "name your proxy in REFLEDGER_TRUSTED_PROXIES, or let the shop send the customer's own address"
         )
         yield Finding("warn", "customer addresses", words)
@@ -223,12 +227,12 @@ def _keys(patient: Patient) -> Iterator[Finding]:
         yield Finding("warn", "merchants", "none yet: run `refledger init --name NAME`")
     for merchant in found:
         keys = merchant["keys"]
-        count = f"{sum(keys.values())} keys in force"
+        count = f"{_count(sum(keys.values()), 'key')} in force"
         subject = f"merchant {merchant['name']}"
         if any(keys.get((kind, "live")) for kind in ("publishable", "secret")):
             yield Finding("ok", subject, count)
         else:
-            words = f"{count}, none of them live: nothing can be reported; run `refledger keys create`"
+            words = f"{count}, none live: nothing can be reported; run `refledger keys create`"
             yield Finding("warn", subject, words)
 
 
@@ -252,7 +256,7 @@ def _programs(patient: Patient) -> Iterator[Finding]:
 def _door(patient: Patient) -> Iterator[Finding]:
     counted = diagnostics.answers_at_the_door(patient.connection, patient.now_ms - DAY_MS)
     for code, answers in counted:
-        words = f"{answers} requests of the last 24 h were answered {code} before a merchant was known"
+        words = f"{_count(answers, 'request')} of the last 24 h answered {code} before a merchant was known"
         yield Finding("warn", "at the door", _with_suggestion(words, code))
     if not counted:
         yield Finding("ok", "at the door", "no unreadable request and no unknown key in the last 24 h")
@@ -266,9 +270,10 @@ def _attempts(patient: Patient) -> Iterator[Finding]:
                 refused[row.code] += 1
                 unverified[row.code] += not row.verified
     for code, count in refused.most_common():
-        words = _with_suggestion(f"{count} live reports of the last 24 h refused as {code}", code)
+        told = f"{_count(count, 'live report')} of the last 24 h refused as {code}"
+        words = _with_suggestion(told, code)
         if code == "rate_limited" and 2 * unverified[code] >= count:
-            words = f"{count} live reports of the last 24 h refused as {code}; {_UNVERIFIED_LIMIT}"
+            words = f"{told}; {_UNVERIFIED_LIMIT}"
         yield Finding("ok" if code in ("duplicate", "no_referral") else "warn", "refusals", words)
     if not refused:
         yield Finding("ok", "refusals", "no live report refused in the last 24 h")
@@ -280,12 +285,12 @@ def _signing(patient: Patient) -> Iterator[Finding]:
         live = [row for row in latest if row.mode == "live"]
         verified = sum(bool(row.verified) for row in live)
         if live:
-            words = f"{verified} of the latest {len(live)} live conversions were signed with a secret key"
+            words = f"live conversions signed with a secret key: {verified} of the latest {len(live)}"
             level = "ok" if 2 * verified >= len(live) else "warn"
             advice = (
                 ""
                 if level == "ok"
-                else ": report from the shop's server with one, for the other key is public"
+                else "; report from the shop's server with one, for the other key is public"
             )
             yield Finding(level, f"merchant {merchant['name']}", words + advice)
 
@@ -301,6 +306,14 @@ CONTENTS: tuple[tuple[str, Check], ...] = (
     ("refusals", _attempts),
     ("signing", _signing),
 )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _with_suggestion(words: str, code: str) -> str:
