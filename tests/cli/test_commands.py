@@ -3,6 +3,7 @@ import json
 import re
 import sqlite3
 import stat
+from importlib.metadata import version
 
 import pytest
 
@@ -20,6 +21,29 @@ def test_init_prints_what_can_be_copied_and_says_it_is_shown_once(shell):
     done = shell.run("init", "--name", "My shop")
     assert [line.split()[0] for line in done.stdout.splitlines()] == NAMES
     assert "cannot be shown again" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\u3000\t", "x" * 201, "two\nlines", "\udcff"])
+def test_a_name_that_nobody_could_read_is_refused(shell, name):
+    done = shell.run("init", "--name", name)
+    assert (done.returncode, done.stdout) == (1, "") and "--name" in done.stderr
+    assert done.stderr.count("\n") == 1 and list(shell.folder.iterdir()) == []
+
+
+def test_a_name_is_kept_without_the_space_around_it(shell):
+    assert shell.run("init", "--name", f"  {'é' * 200} ").returncode == 0
+    assert shell.run("keys", "list").stdout.startswith("é" * 200 + " (")
+
+
+def test_the_version_is_the_package_s(shell):
+    done = shell.run("--version")
+    assert (done.returncode, done.stdout) == (0, f"refledger {version('refledger')}\n")
+
+
+@pytest.mark.parametrize("port", ["99999999", "-1", "many"])
+def test_a_port_that_cannot_be_names_the_option(shell, port):
+    done = shell.run("serve", "--port", port)
+    assert done.returncode == 2 and "'--port'" in done.stderr and "REFLEDGER_PORT" not in done.stderr
 
 
 def test_what_is_written_is_for_its_owner_alone(shell):

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from refledger import __version__
 from refledger.cli.support import opened, opened_existing, settings
 
 app = typer.Typer(
@@ -27,10 +28,27 @@ MerchantId = Annotated[
 ]
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(f"refledger {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; else REFLEDGER_HOST.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; else REFLEDGER_PORT.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on; else REFLEDGER_PORT.")
+    ] = None,
     database: Url = None,
     demo: Annotated[bool, typer.Option("--demo", help="Make and show a demo merchant.")] = False,
 ) -> None:
@@ -47,10 +65,10 @@ def init(
     database: Url = None,
 ) -> None:
     """Make a merchant and their four keys, which are shown once. Works while the service runs."""
-    from refledger.services.merchants import create_merchant
+    from refledger.services.merchants import create_merchant, usable_name
     from refledger.store.engine import now_ms
 
-    using = settings(database)
+    using, name = settings(database), usable_name(name)
     with opened(using) as opened_database:
         made = create_merchant(opened_database, using.secret_bytes(), name, now_ms())
     if as_json:

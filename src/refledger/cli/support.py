@@ -109,7 +109,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 def expected_words(error: Exception) -> str | None:
     """One sentence for what can go wrong outside of our hands; none for what must not happen."""
-    from refledger.services.merchants import UnknownKey, UnknownMerchant
+    from refledger.services.merchants import UnknownKey, UnknownMerchant, UnusableName
     from refledger.store.migrate import UnknownRevision
 
     if isinstance(error, UnknownKey):
@@ -118,7 +118,7 @@ def expected_words(error: Exception) -> str | None:
         return f"{error}; install the newer version of refledger"
     if isinstance(error, Unavailable):
         return f"the database cannot be used: {' '.join(str(error).split())}"
-    if isinstance(error, (Sentence, SettingsError, UnknownMerchant)):
+    if isinstance(error, (Sentence, SettingsError, UnknownMerchant, UnusableName)):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"

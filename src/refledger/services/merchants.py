@@ -1,6 +1,7 @@
 """A merchant begins, and their keys come and go. A key is shown once, here: what is stored is a hash."""
 
 import os
+import unicodedata
 
 from refledger.core.ids import make_id, make_short_id
 from refledger.core.keys import ENTROPY_BYTES, hash_key, hint, make_key
@@ -16,14 +17,31 @@ FIRST_KEYS = (
     ("test_secret_key", "secret", "test"),
 )
 ACTOR = "cli"
+NAME_LENGTH = 200
 
 
 class UnknownMerchant(Exception):
     """No merchant of that id, or more than one to choose from."""
 
 
+class UnusableName(Exception):
+    """A name that nobody could read; the message says why."""
+
+
 class UnknownKey(Exception):
     """No key of that id in force."""
+
+
+def usable_name(given: str) -> str:
+    """A merchant's name as it is stored, without space around it. Raises `UnusableName`."""
+    name = given.strip()
+    if not name:
+        raise UnusableName("a merchant needs a name: --name is empty")
+    if len(name) > NAME_LENGTH:
+        raise UnusableName(f"--name has {len(name)} characters, a merchant's name has {NAME_LENGTH} at most")
+    if any(unicodedata.category(each) in ("Cc", "Cs") for each in name):
+        raise UnusableName("--name has line breaks or other characters that are no text")
+    return name
 
 
 def create_merchant(
