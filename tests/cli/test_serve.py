@@ -103,7 +103,39 @@ def test_it_stops_cleanly_when_told(shell):
         assert process.wait(timeout=30) == 0
     with serving(shell) as (process, _):
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) in (0, -signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+
+
+def refused_to_serve(shell, *arguments):
+    """What a second `serve` says on standard error; it must end by itself."""
+    process = shell.start("serve", "--port", "0", *arguments)
+    try:
+        output, told = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert (process.returncode, output) == (1, "")
+    return told
+
+
+def test_one_process_serves_from_a_file_until_it_dies_however_roughly(shell):
+    with serving(shell) as (first, address):
+        told = refused_to_serve(shell)
+        assert told.startswith("refledger: another process serves from data/refledger.db already: ")
+        assert told.count("\n") == 1
+        (shell.folder / "link.db").symlink_to("data/refledger.db")
+        assert "another process serves" in refused_to_serve(shell, "--database", "sqlite:///link.db")
+        assert shell.run("init", "--name", "Beside").returncode == 0  # who does not serve is not kept out
+        assert shell.run("verify-ledger").returncode == 0
+        assert httpx.get(f"{address}/readyz").status_code == 200  # the first one did not notice
+        with serving(shell, "--database", "sqlite:///data/other.db"):
+            pass  # another file is another matter
+        first.kill()
+        first.wait(timeout=30)
+        assert (shell.folder / "data" / "refledger.db-serving").exists()  # and yet nothing is in the way
+        with serving(shell) as (_, address):
+            assert httpx.get(f"{address}/readyz").status_code == 200
+    with serving(shell):
+        pass  # nor after an orderly end
 
 
 def test_concurrent_first_starts_share_one_secret(shell):

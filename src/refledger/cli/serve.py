@@ -1,13 +1,18 @@
 """`refledger serve`: migrate, then hand the socket to uvicorn."""
 
-from contextlib import suppress
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
+from pathlib import Path
 from socket import AF_INET6, socket
 
 import uvicorn
 
 from refledger.cli.samples import demo_text
-from refledger.cli.support import bind, opened
+from refledger.cli.support import Sentence, bind, opened, sqlite_path
 from refledger.settings import Settings
 
 KEEP_ALIVE_S = 75  # longer than the 60 s that proxies commonly keep theirs, so that they close first
@@ -27,12 +32,42 @@ class _Server(uvicorn.Server):
 
 
 def serve(using: Settings, demo: bool) -> None:
-    """Returns when the service was stopped from the keyboard. Raises what `expected_words` knows."""
+    """Returns when the service was told to stop. Raises what `expected_words` knows."""
     bound = bind(using.host, using.port)
     address = using.public_url or _address(bound)
-    words = _prepare(using, address, demo)
-    with suppress(KeyboardInterrupt):  # the usual way to stop; requests were drained by then
-        _Server(_config(using), words).run(sockets=[bound])
+    with _alone(using):
+        words = _prepare(using, address, demo)
+        # uvicorn drains, and then raises the signal once more: that was an orderly end, not a death.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            _Server(_config(using), words).run(sockets=[bound])
+
+
+@contextmanager
+def _alone(using: Settings) -> Iterator[None]:
+    """One serving process on an SQLite file: two would keep each other from writing. Commands are not affected.
+
+    The kernel frees the lock when the process ends, however roughly; the file stays, and says nothing by itself.
+    """
+    path = sqlite_path(using)
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the file itself, as SQLite's own companions are: a link to it leads to the same lock.
+    beside = Path(f"{path.resolve()}-serving")
+    handle = os.open(beside, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Sentence(
+                f"another process serves from {path} already: SQLite is served by one at a time, stop that one"
+                " first; PostgreSQL takes several"
+            ) from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def _prepare(using: Settings, address: str, demo: bool) -> str:
