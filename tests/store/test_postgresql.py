@@ -5,12 +5,13 @@ import threading
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
 
 from refledger.core.refusals import Refused
 from refledger.services import ledger_check, reports, review, steps
 from refledger.store import migrate
 from refledger.store.engine import Database, is_conflict, now_ms
-from refledger.store.schema import conversions, merchants
+from refledger.store.schema import APPEND_ONLY, conversions, merchants
 from refledger.web.tracking import Words
 from tests.builders import ADDRESS, AGENT, Counter, Shop, settings_for
 
@@ -145,3 +146,17 @@ def test_a_read_sees_one_moment(shop, tmp_path, pool):
 def test_a_read_writes_nothing(shop):
     with pytest.raises(Exception, match="read-only"), shop.database.reader.connect() as connection:
         connection.execute(conversions.delete())
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY, ids=lambda table: table.name)
+@pytest.mark.parametrize("deed", ["UPDATE {} SET at_ms = 2", "DELETE FROM {}", "TRUNCATE {}"])
+def test_what_may_only_be_added_to_refuses_change(shop, counter, table, deed):
+    """The control: without its triggers the table would change."""
+    assert counter.purchase().code == "pending"
+    before = shop.rows(f"SELECT * FROM {table.name}")
+    with pytest.raises(DBAPIError, match="may only be added to"), shop.database.write() as connection:
+        connection.exec_driver_sql(deed.format(table.name))
+    assert before and shop.rows(f"SELECT * FROM {table.name}") == before
+    shop.run(f"ALTER TABLE {table.name} DISABLE TRIGGER USER")
+    shop.run(deed.format(table.name))
+    assert shop.rows(f"SELECT * FROM {table.name}") != before
