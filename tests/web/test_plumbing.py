@@ -108,6 +108,13 @@ def test_one_shape_for_every_no(client, method, path, status, code):
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
+def test_the_bare_address_leads_to_the_documentation(client):
+    answer = client.get("/", headers={"host": "["})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert "/docs" in answer.json()["message"] and list(answer.json()) == list(client.get("/nowhere").json())
+    assert "/docs" not in client.get("/nowhere").json()["message"]
+
+
 def test_what_the_router_adds_is_kept(client):
     assert "GET" in client.post("/ok").headers["allow"]
     assert client.get("/refuse").headers["retry-after"] == "1"

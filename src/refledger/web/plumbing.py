@@ -163,7 +163,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
     reason = _HTTP_REASONS.get(error.status_code)
     if reason is None:
         reason = Reason.FAULT if error.status_code >= 500 else Reason.INVALID_REQUEST
-    return _answer(Refusal(reason), request, error.headers)
+    # The address that is printed at the start is the first thing people open.
+    message = _WHERE_TO if reason is Reason.NOT_FOUND and request.scope["path"] == "/" else None
+    return _answer(Refusal(reason, message), request, error.headers)
 
 
 async def _fault(request: Request, error: Exception) -> Response:
@@ -171,6 +173,7 @@ async def _fault(request: Request, error: Exception) -> Response:
     return _answer(Refusal(Reason.FAULT), request)
 
 
+_WHERE_TO = "There is no page here; the API is described at /docs"
 _HTTP_REASONS = {404: Reason.NOT_FOUND, 405: Reason.METHOD_NOT_ALLOWED}
 
 exception_handlers = {Refused: _refused, HTTPException: _http_error, Exception: _fault}
