@@ -21,6 +21,7 @@ from bench.installation import Installation
 from bench.requests import email
 from refledger.core.ids import make_id
 from refledger.core.programs import DAY_MS
+from refledger.services.histories import WINDOWS_MS
 from refledger.services.housekeeping import KEPT_MS
 from refledger.store.schema import metadata
 
@@ -193,12 +194,18 @@ class _Maker:
         )
         for row in pattern["sightings"] if at_ms > self._seen_since_ms else ():
             own = {
-                "key": self._key(),
+                "key": self._dated(row, at_ms),
                 "at_ms": at_ms,
                 "subject_id": conversion_id,
                 "customer_key": mailbox_key,
             }
             made["sightings"].append(tuple((row | own).values()))
+
+    def _dated(self, row: dict, at_ms: int) -> str:
+        """A sighting's key in its own span of time, by the kind's window as the recorded key shows it."""
+        span = int(row["key"].partition(".")[0], 16)
+        window_ms = next(each for each in WINDOWS_MS.values() if row["at_ms"] // each == span)
+        return f"{at_ms // window_ms:08x}.{self._key()}"
 
     def _bytes(self, count: int) -> bytes:
         return self._chance.randbytes(count)

@@ -561,3 +561,12 @@ def test_a_first_purchase_after_the_window_is_still_too_late(shop, counter, cloc
     assert counter.signup(secret=True, click_id=click_id).code == "pending"
     clock.advance_s(45 * 86_400)
     assert counter.purchase(secret=True, order_id="1").code == "timing_too_slow"
+
+
+@pytest.mark.parametrize(("apart_ms", "code"), [(599_999, "pending_review"), (600_000, "pending")])
+@pytest.mark.parametrize("before_ms", [1, 300_000, 599_999])
+def test_an_equal_sale_is_noticed_across_the_spans_of_time(shop, counter, clock, apart_ms, code, before_ms):
+    clock.advance_s((600_000 - clock() % 600_000 - before_ms) / 1000)
+    assert counter.coupon_sale().code == "pending"
+    clock.advance_s(apart_ms / 1000)
+    assert counter.coupon_sale().code == code

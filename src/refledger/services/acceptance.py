@@ -65,7 +65,7 @@ def accept_attempt(
     )
     work.conversion_id = make_id("conv", now_ms, entropy(10))
     rows = postings.new_rows()
-    work.sightings = histories.left_by(work, _case(work))
+    work.sightings = histories.left_by(work, _case(work), now_ms)
     writing.accept(rows, work, now_ms, entropy, attempt)
     writing.write_rows(connection, rows, [work], now_ms, entropy)
     _remember(connection, work, wording, now_ms)

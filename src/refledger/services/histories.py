@@ -226,8 +226,13 @@ def _sightings(connection: Connection, works: Sequence[Work]) -> None:
     """How many other customers left what this one leaves, and how often this affiliate's fraud was confirmed."""
     wanted = []
     for place, work in enumerate(works):
-        work.sightings = left_by(work, work.case)
-        asked = [*work.sightings, (FRAUDS, _key(work, FRAUDS, work.affiliate.id), "")]
+        work.sightings = left_by(work, work.case, work.now_ms)
+        asked = [(FRAUDS, _key(work, FRAUDS, work.affiliate.id), ""), *work.sightings]
+        # A window reaches into the span before its own, and no further.
+        asked += [
+            (kind, _dated(kind, key.partition(".")[2], work.now_ms - WINDOWS_MS[kind]), own)
+            for kind, key, own in work.sightings
+        ]
         wanted += [
             (work.merchant_id, key, work.now_ms - WINDOWS_MS[kind], f"{place}:{kind}", own)
             for kind, key, own in asked
@@ -241,16 +246,23 @@ def _sightings(connection: Connection, works: Sequence[Work]) -> None:
         case.repeat_sale = case.sightings.pop(REPEAT_SALE, 0) > 0
 
 
-def left_by(work: Work, case: Case) -> list[tuple[str, str, str]]:
-    """What this work leaves to be compared with: kind, sighting key, and the customer who left it."""
+def left_by(work: Work, case: Case, at_ms: int) -> list[tuple[str, str, str]]:
+    """What this work leaves at that time to be compared with: kind, dated sighting key, and whose it is."""
     texts = sighted(case)
     if _is_anonymous(work):
         texts.append((REPEAT_SALE, _sale(work)))
     customer_key = work.mailbox_key or work.conversion_id
-    left = [(kind, _key(work, kind, text), customer_key) for kind, text in texts]
+    left = [(kind, text, customer_key) for kind, text in texts]
     if case.email:
-        left.append((SPELLINGS, _key(work, SPELLINGS, case.email.mailbox), work.email_key))
-    return left
+        left.append((SPELLINGS, case.email.mailbox, work.email_key))
+    return [(kind, _dated(kind, _key(work, kind, text), at_ms), own) for kind, text, own in left]
+
+
+def _dated(kind: str, key: str, at_ms: int) -> str:
+    """The key within its span of time, as long as the kind's window: what is new then lies together in the index,
+    where random keys would touch a page each.
+    """
+    return f"{at_ms // WINDOWS_MS[kind]:08x}.{key}"
 
 
 def sighting_key(fingerprint_key: bytes, kind: str, program_id: str, mode: str, text: str) -> str:
