@@ -10,6 +10,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from refledger.core import addresses
+from refledger.core.fingerprints import address_key, agent_key
 from refledger.core.ids import make_id
 from refledger.core.intake import Report, read_object, read_report
 from refledger.core.keys import hash_key, read_key
@@ -18,7 +19,6 @@ from refledger.services import catalogue, lists, merchants
 from refledger.services.claims import Claim
 from refledger.services.credentials import Tenant
 from refledger.services.desk import LATER
-from refledger.services.histories import address_key, agent_key
 from refledger.services.tracking import Tracking
 from refledger.settings import load
 from refledger.store import merchants as merchant_store
@@ -117,7 +117,9 @@ class Shop:
             "affiliate_id": affiliate_id,
             "mode": mode,
             "source": "link",
-            "address_key": address_key(self.fingerprint_key, affiliate_id, mode, parsed),
+            "address_key": address_key(self.fingerprint_key, affiliate_id, mode, parsed.unit)
+            if parsed
+            else click_id,
             "agent_key": agent_key(self.fingerprint_key, agent),
             "address": address,
             "agent": agent,

@@ -4,8 +4,7 @@ Two ladders, both in the order of answers: `screen` needs what was asked and wha
 what happened before. First plain returns, then only consequences.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from refledger.core import emails
 from refledger.core.addresses import Address
@@ -65,7 +64,6 @@ class Accepted:
     commission: Commission
     displaces: tuple[Past, ...] = ()
     why: str = ""
-    detail: dict[str, Any] = field(default_factory=dict)
 
 
 def screen(report: Report, address: Address | None, setup: Setup, now_ms: int) -> Screened | Refusal:

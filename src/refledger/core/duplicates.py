@@ -11,7 +11,7 @@ from refledger.core.refusals import Reason, Refusal
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An earlier conversion of the same mailbox or order, in the same program and mode."""
+    """An earlier conversion of the same customer or order, in the same program and mode."""
 
     id: str
     affiliate_id: str

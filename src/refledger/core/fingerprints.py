@@ -7,11 +7,41 @@ The key is the merchant's own, so that fingerprints of two merchants never compa
 from binascii import b2a_base64
 from hashlib import blake2b
 
+from refledger.core.programs import fold_code
+
 
 def fingerprint(key: bytes, kind: str, *parts: str) -> str:
     """22 characters of base 64; `kind` and the parts are kept apart, so that ("a", "bc") is not ("ab", "c")."""
     text = "\x1f".join((kind, *parts)).encode("utf-8", "surrogatepass")
     return b2a_base64(blake2b(text, digest_size=16, key=key).digest(), newline=False)[:22].decode()
+
+
+# One name for each thing that is found again by its fingerprint: written and looked up by the same function.
+
+
+def code_key(key: bytes, program_id: str, code: str) -> str:
+    """A referral or coupon code, trimmed and without case, in its program."""
+    return fingerprint(key, "code", program_id, fold_code(code))
+
+
+def email_key(key: bytes, program_id: str, mode: str, address: str) -> str:
+    """A customer, by their exact address (trimmed, lower-cased)."""
+    return fingerprint(key, "email", program_id, mode, address)
+
+
+def order_key(key: bytes, program_id: str, mode: str, order_id: str) -> str:
+    """The merchant's own order."""
+    return fingerprint(key, "order", program_id, mode, order_id)
+
+
+def address_key(key: bytes, affiliate_id: str, mode: str, unit: str) -> str:
+    """The clicks on an affiliate's links from one address; `unit`: IPv4 /32 or IPv6 /64."""
+    return fingerprint(key, "click", affiliate_id, mode, unit)
+
+
+def agent_key(key: bytes, agent: str | None) -> str:
+    """A user agent, exactly as sent."""
+    return fingerprint(key, "agent", agent or "")
 
 
 def identity_key(key: bytes, program_id: str, mode: str, address: str, conversion_type: str) -> str:

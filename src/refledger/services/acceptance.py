@@ -11,13 +11,13 @@ from refledger.core.attribution import Attribution, attribute
 from refledger.core.commissions import commission_for
 from refledger.core.conversions import Accepted, History, Screened
 from refledger.core.duplicates import check_identity
-from refledger.core.fingerprints import fingerprint, lock_number
+from refledger.core.fingerprints import code_key, lock_number
 from refledger.core.fraud.case import Case
 from refledger.core.ids import make_id
 from refledger.core.intake import Report, read_report
 from refledger.core.limits import Counted
 from refledger.core.money import to_minor, to_text
-from refledger.core.programs import Affiliate, Coupon, Program, fold_code, stored
+from refledger.core.programs import Affiliate, Coupon, Program, stored
 from refledger.core.refusals import ACCEPTABLE, Reason, Refusal, Refused
 from refledger.services import histories, postings, writing
 from refledger.services.claims import Claim, Credential, Wording, Work
@@ -215,7 +215,7 @@ def _coupon(
 
 
 def _place(tenant: Tenant, program: Program, code: str) -> tuple[str, str]:
-    return tenant.merchant_id, fingerprint(tenant.fingerprint_key, "code", program.id, fold_code(code))
+    return tenant.merchant_id, code_key(tenant.fingerprint_key, program.id, code)
 
 
 def _contends_for(work: Work, attempt_id: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from refledger.core.fingerprints import fingerprint
+from refledger.core.fingerprints import code_key
 from refledger.core.ids import make_id
 from refledger.core.money import to_minor, to_text
 from refledger.core.programs import (
@@ -19,7 +19,6 @@ from refledger.core.programs import (
     DEFAULT_LIMITS,
     DEFAULT_MAX_REVENUE,
     DEFAULT_WINDOW_DAYS,
-    fold_code,
 )
 from refledger.core.terms import CODE_LENGTH, fault_in_terms, make_code, make_slug, read_amount
 from refledger.services import policies
@@ -331,7 +330,7 @@ def _faults_in_terms(commission: Mapping[str, Any], currency: str) -> dict[str, 
 
 
 def _code_key(tenant: Tenant, program_id: str, code: str) -> str:
-    return fingerprint(tenant.fingerprint_key, "code", program_id, fold_code(code))
+    return code_key(tenant.fingerprint_key, program_id, code)
 
 
 def _json(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import structlog
 
 from refledger.core import addresses
-from refledger.core.fingerprints import fingerprint
+from refledger.core.fingerprints import address_key, agent_key
 from refledger.core.ids import make_id
 from refledger.core.refusals import Reason, Refusal
 from refledger.services.observe import Observers
@@ -191,9 +191,9 @@ class Clicks:
         agent = _clean(visit.agent, _MOST_AGENT)
         address = addresses.parse(visit.address) if visit.address else None
         # Without an address nothing tells two visitors apart: each such click is a visitor of its own.
-        address_key = click_id
+        key = click_id
         if address is not None:
-            address_key = fingerprint(program.key, "click", affiliate.id, mode, address.unit)
+            key = address_key(program.key, affiliate.id, mode, address.unit)
         row = (
             program.merchant_id,
             click_id,
@@ -201,7 +201,7 @@ class Clicks:
             affiliate.id,
             mode,
             source,
-            address_key,
+            key,
             _agent_key(program.key, agent or ""),
             address.text if address is not None else None,
             agent,
@@ -217,7 +217,7 @@ class Clicks:
 @lru_cache(maxsize=4096)
 def _agent_key(key: bytes, agent: str) -> str:
     """Many visitors, few agents."""
-    return fingerprint(key, "agent", agent)
+    return agent_key(key, agent)
 
 
 def _clean(text: str | None, most: int) -> str | None:

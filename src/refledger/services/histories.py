@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from refledger.core.addresses import Address
 from refledger.core.attribution import stay_with_first
 from refledger.core.clicks import MatchedClick, match_click, nearest
 from refledger.core.conversions import History
 from refledger.core.duplicates import Past
 from refledger.core.emails import parse as parse_email
-from refledger.core.fingerprints import fingerprint
+from refledger.core.fingerprints import address_key, agent_key, fingerprint
 from refledger.core.fraud.case import Case, Click
 from refledger.core.fraud.sightings import KINDS, sighted
 from refledger.core.limits import Counted
@@ -48,16 +47,6 @@ def gather(connection: Connection, works: Sequence[Work], shelf: Shelf, now_ms: 
     _clicks(connection, works)
     _sightings(connection, works)
     return unheld
-
-
-def address_key(fingerprint_key: bytes, affiliate_id: str, mode: str, address: Address | None) -> str:
-    """The fingerprint under which clicks on an affiliate's links from one address are found."""
-    return fingerprint(fingerprint_key, "click", affiliate_id, mode, address.unit) if address else ""
-
-
-def agent_key(fingerprint_key: bytes, agent: str | None) -> str:
-    """The fingerprint of a user agent, exactly as sent."""
-    return fingerprint(fingerprint_key, "agent", agent or "")
 
 
 def _pair(work: Work, key: str | None) -> tuple[str, str | None]:
@@ -198,7 +187,7 @@ def _clicks(connection: Connection, works: Sequence[Work]) -> None:
 
 
 def _address_key(work: Work) -> str:
-    return address_key(work.fingerprint_key, work.affiliate.id, work.mode, work.case.address)
+    return address_key(work.fingerprint_key, work.affiliate.id, work.mode, work.case.address.unit)
 
 
 def _customers_click(work: Work) -> str | None:

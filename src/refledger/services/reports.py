@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from refledger.core import emails
-from refledger.core.fingerprints import fingerprint
+from refledger.core.fingerprints import email_key
 from refledger.core.ids import make_id
 from refledger.core.refusals import Reason
 from refledger.services import policies
@@ -80,7 +80,7 @@ def _by_email(connection: Connection, tenant: Tenant, text: str, program_id: str
     if email is None:
         return {"email": text.strip().lower()}
     scope = [program_id] if program_id else programs.program_ids(connection, tenant.merchant_id)
-    keys = [fingerprint(tenant.fingerprint_key, "email", each, tenant.mode, email.address) for each in scope]
+    keys = [email_key(tenant.fingerprint_key, each, tenant.mode, email.address) for each in scope]
     return {"email": email.address, "email_key": keys}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from refledger.core.conversions import next_decision, shown_status
 from refledger.core.duplicates import check_identity
 from refledger.core.events import EventType
-from refledger.core.fingerprints import fingerprint, identity_key, lock_number
+from refledger.core.fingerprints import identity_key, lock_number, order_key
 from refledger.core.ids import make_id
 from refledger.core.ledger import target
 from refledger.core.programs import stored
@@ -136,8 +136,8 @@ def _next(step: str, conversion: Mapping[str, Any]) -> str:
 
 def _take_identity(connection: Connection, tenant: Tenant, conversion: dict[str, Any]) -> None:
     program_id, mode, kind = conversion["program_id"], conversion["mode"], conversion["type"]
-    order_key = _order_key(tenant, conversion)
-    own, order = review.customer_and_order(connection, tenant.merchant_id, conversion["email_key"], order_key)
+    of_order = _order_key(tenant, conversion)
+    own, order = review.customer_and_order(connection, tenant.merchant_id, conversion["email_key"], of_order)
     own = tuple(past for past in own if past.id != conversion["id"])
     program = setup.programs_of(connection, [(tenant.merchant_id, program_id)])[
         tenant.merchant_id, program_id
@@ -148,7 +148,7 @@ def _take_identity(connection: Connection, tenant: Tenant, conversion: dict[str,
     taken = check_identity(kind, conversion["order_id"], repeats, own, order, verified=False, now_ms=at_ms)
     if isinstance(taken, Refusal):
         raise Refused(taken)
-    conversion["order_key"] = order_key
+    conversion["order_key"] = of_order
     if not conversion["email"].endswith(PLACEHOLDER) and not has_identity(own, kind):
         key = identity_key(tenant.fingerprint_key, program_id, mode, conversion["email"], kind)
         conversion["identity_key"] = key
@@ -158,7 +158,7 @@ def _order_key(tenant: Tenant, conversion: Mapping[str, Any]) -> str | None:
     if not conversion["order_id"] or conversion["type"] != "purchase":
         return None
     scope = (conversion["program_id"], conversion["mode"])
-    return fingerprint(tenant.fingerprint_key, "order", *scope, conversion["order_id"])
+    return order_key(tenant.fingerprint_key, *scope, conversion["order_id"])
 
 
 def _frauds_key(tenant: Tenant, conversion: Mapping[str, Any]) -> str:

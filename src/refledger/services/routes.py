@@ -14,9 +14,8 @@ import anyio
 import anyio.to_thread
 import orjson
 
-from refledger.core.fingerprints import fingerprint
+from refledger.core.fingerprints import code_key
 from refledger.core.keys import hash_key, read_key
-from refledger.core.programs import fold_code
 from refledger.core.refusals import Reason, Refusal, Refused
 from refledger.store import clicks as store
 from refledger.store.engine import Connection, Database, Unavailable
@@ -188,7 +187,7 @@ class Routes:
 
 
 def _code_key(program: ProgramRoute, ref_code: str) -> str:
-    return fingerprint(program.key, "code", program.id, fold_code(ref_code))
+    return code_key(program.key, program.id, ref_code)
 
 
 def _load_key(connection: Connection, key_hash: str) -> KeyRoute | None:

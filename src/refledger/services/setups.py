@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import orjson
 
 from refledger.core.conversions import Screened, Setup, screen
-from refledger.core.fingerprints import fingerprint
+from refledger.core.fingerprints import code_key, email_key, fingerprint, order_key
 from refledger.core.fraud.policy import DEFAULT, DEFAULT_VERSION, Policy, merge
 from refledger.core.lists import Lists
-from refledger.core.programs import Affiliate, Program, fold_code
+from refledger.core.programs import Affiliate, Program
 from refledger.core.refusals import Reason, Refusal
 from refledger.services.claims import EMPTY_LISTS, ENDPOINT, Credential, Work
 from refledger.store import setup
@@ -138,14 +138,14 @@ def _codes(connection: Connection, works: Sequence[Work], shelf: Shelf) -> None:
 def _code_key(work: Work, code: str | None) -> tuple[str, str] | None:
     if not code or not work.program:
         return None
-    return work.merchant_id, fingerprint(work.fingerprint_key, "code", work.program.id, fold_code(code))
+    return work.merchant_id, code_key(work.fingerprint_key, work.program.id, code)
 
 
 def name(work: Work) -> None:
     """The fingerprints under which the customer and the order are known in this program and mode."""
     screened, key, scope = work.screened, work.fingerprint_key, (work.program.id, work.mode)
     if screened.email:
-        work.email_key = fingerprint(key, "email", *scope, screened.email.address)
+        work.email_key = email_key(key, *scope, screened.email.address)
         work.mailbox_key = fingerprint(key, "mailbox", *scope, screened.email.mailbox)
     if screened.report.order_id and screened.report.conversion_type == "purchase":
-        work.order_key = fingerprint(key, "order", *scope, screened.report.order_id)
+        work.order_key = order_key(key, *scope, screened.report.order_id)

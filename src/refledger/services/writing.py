@@ -148,7 +148,6 @@ def _conversion(work: Work, attempt: Mapping[str, Any] | None) -> dict[str, Any]
         "accepted_no": None if attempt else accepted + 1,
         "verified_no": verified + 1 if work.verified and not attempt else None,
         "at_ms": work.now_ms,
-        "updated_ms": work.now_ms,
     }
 
 
