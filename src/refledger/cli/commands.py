@@ -199,6 +199,19 @@ def export(
     tell(f"{total} row{'s' * (total != 1)} in {output}")
 
 
+@app.command()
+def copy(
+    to: Annotated[str, typer.Option(metavar="URL", help="The database to copy to: an empty one.")],
+    compare: Annotated[bool, typer.Option("--compare", help="Copy nothing, only compare.")] = False,
+    database: Url = None,
+) -> None:
+    """Copy the whole installation to another database, and compare them. Status 1 where they differ."""
+    from refledger.cli import copy as door
+
+    if not door.copy(settings(database), to, compare):
+        raise typer.Exit(1)
+
+
 @app.command("verify-ledger")
 def verify_ledger(database: Url = None) -> None:
     """Check that every cent balances. Status 1 where one does not."""

@@ -35,7 +35,7 @@ def serve(using: Settings, demo: bool) -> None:
     """Returns when the service was told to stop. Raises what `expected_words` knows."""
     bound = bind(using.host, using.port)
     address = using.public_url or _address(bound)
-    with _alone(using):
+    with alone(using):
         words = _prepare(using, address, demo)
         # uvicorn drains, and then raises the signal once more: that was an orderly end, not a death.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -44,7 +44,7 @@ def serve(using: Settings, demo: bool) -> None:
 
 
 @contextmanager
-def _alone(using: Settings) -> Iterator[None]:
+def alone(using: Settings) -> Iterator[None]:
     """One serving process on an SQLite file: two would keep each other from writing. Commands are not affected.
 
     The kernel frees the lock when the process ends, however roughly; the file stays, and says nothing by itself.

@@ -125,6 +125,9 @@ def _migrations(patient: Patient) -> Iterator[Finding]:
     current, head = migrate.current(patient.database), migrate.head()
     if current == head:
         yield Finding("ok", "migrations", f"at revision {head}, the newest")
+    elif migrate.is_half_copied(current):
+        words = "a copy into this database was begun and is not finished: run `refledger copy` again"
+        yield Finding("fail", "migrations", words)
     elif current is not None and current > head:
         yield Finding(
             "fail", "migrations", f"the database is at {current}, this version knows up to {head}: upgrade"

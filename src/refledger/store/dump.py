@@ -25,6 +25,9 @@ def rows(connection: Connection, table_name: str) -> Iterator[dict[str, Any]]:
     table = metadata.tables[table_name]
     columns = [column for column in table.columns if column.name not in LEFT_OUT.get(table_name, ())]
     names = [str(column.name) for column in columns]
+    flags = [str(column.name) for column in columns if column.type.python_type is bool]
     found = connection.execution_options(stream_results=True, yield_per=1000).execute(select(*columns))
     for row in found:
-        yield dict(zip(names, row, strict=True))
+        named = dict(zip(names, row, strict=True))
+        # SQLite knows numbers only; an export is the same from either engine.
+        yield named | {name: bool(named[name]) for name in flags}

@@ -11,6 +11,8 @@ from sqlalchemy import Connection
 from refledger.store.engine import Database, Unavailable
 
 HERE = Path(__file__).parent / "migrations"
+# Before the revision of a database that a copy into it has not finished: it sorts behind every revision.
+COPYING = "copying-"
 _LOCK_NUMBER = 7_311_684_412_006_191  # any number, as long as nothing else takes an advisory lock on it
 
 
@@ -33,6 +35,10 @@ def pending(database: Database) -> bool:
     return current(database) != head()
 
 
+def is_half_copied(revision: str | None) -> bool:
+    return revision is not None and revision.startswith(COPYING)
+
+
 def upgrade(database: Database) -> bool:
     """Answers whether there was anything to do. Of several processes that call it at once, one works."""
     if current(database) == head():
@@ -45,6 +51,8 @@ def upgrade(database: Database) -> bool:
         revision = _revision(connection)  # again, now that no other process can be at it
         if revision == head():
             return False
+        if is_half_copied(revision):
+            raise Unavailable("a copy into it was begun and is not finished: run `refledger copy` again")
         if revision is not None and revision > head():
             raise UnknownRevision(
                 f"the database is at revision {revision}, this version knows up to {head()}"
