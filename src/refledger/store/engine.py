@@ -113,16 +113,13 @@ class Checkpoints:
 
 
 def hold(connection: Connection, keys: Iterable[int]) -> None:
-    """Nobody else decides about these keys until the transaction ends.
+    """Nobody else decides about these keys until the transaction ends, and its commit is as durable as any.
 
     PostgreSQL: transaction-level locks, sorted here, taken by a statement of its own. On SQLite the transaction
     holds everything already.
     """
     if connection.dialect.name != "sqlite":
-        connection.connection.driver_connection.execute(
-            "SELECT count(pg_advisory_xact_lock(k)) FROM unnest(CAST(%s AS bigint[])) AS k",
-            [sorted(set(keys))],
-        )
+        connection.connection.driver_connection.execute(HOLD, [sorted(set(keys))])
 
 
 class _Turn:
@@ -141,6 +138,13 @@ class _Turn:
     def __enter__(self):
         with self._guard:
             if not self._taken:
+# The mark is no lock: it makes the transaction one that writes, whose commit waits for replicas that have to confirm.
+# One that only finds an earlier answer would not wait, and that answer's own commit may have been cut off waiting.
+HOLD = """
+SELECT count(pg_advisory_xact_lock(k)), pg_logical_emit_message(true, 'refledger', '')
+FROM unnest(CAST(%s AS bigint[])) AS k"""
+
+
                 self._taken = True
                 return
             gate = threading.Lock()
