@@ -112,6 +112,13 @@ class Checkpoints:
             raw.close()
 
 
+# The mark is no lock: it makes the transaction one that writes, whose commit waits for replicas that have to confirm.
+# One that only finds an earlier answer would not wait, and that answer's own commit may have been cut off waiting.
+HOLD = """
+SELECT count(pg_advisory_xact_lock(k)), pg_logical_emit_message(true, 'refledger', '')
+FROM unnest(CAST(%s AS bigint[])) AS k"""
+
+
 def hold(connection: Connection, keys: Iterable[int]) -> None:
     """Nobody else decides about these keys until the transaction ends, and its commit is as durable as any.
 
@@ -138,13 +145,6 @@ class _Turn:
     def __enter__(self):
         with self._guard:
             if not self._taken:
-# The mark is no lock: it makes the transaction one that writes, whose commit waits for replicas that have to confirm.
-# One that only finds an earlier answer would not wait, and that answer's own commit may have been cut off waiting.
-HOLD = """
-SELECT count(pg_advisory_xact_lock(k)), pg_logical_emit_message(true, 'refledger', '')
-FROM unnest(CAST(%s AS bigint[])) AS k"""
-
-
                 self._taken = True
                 return
             gate = threading.Lock()
