@@ -10,13 +10,14 @@ from bench.installation import Installation
 from refledger.store.engine import Database
 from refledger.store.schema import ACCOUNTS, metadata
 
-# Every table that a conversion may write to → the column that names the conversion.
+# Every table that a conversion may write to → the column that names the conversion, where one does.
 _TABLES = {
     "conversions": "id",
     "decisions": "conversion_id",
     "entries": "conversion_id",
     "events": "subject_id",
-    "sightings": "subject_id",
+    "acceptances": None,
+    "sightings": None,
 }
 _NUMBERS = ("accepted_count", "verified_count", *(f"{account}_minor" for account in ACCOUNTS))
 _MOVE = (
@@ -44,13 +45,34 @@ def record(installation: Installation, count: int) -> list[Recorded]:
     if not len(made) == accepted == count:
         raise RuntimeError(f"{accepted} of {count} conversions were accepted, {len(made)} are stored")
     for table, name in _TABLES.items():
-        for owner, *row in raw.execute(f"SELECT {name}, * FROM {table}"):
-            made[owner].rows.setdefault(table, []).append(tuple(row))
+        if name is not None:
+            for owner, *row in raw.execute(f"SELECT {name}, * FROM {table}"):
+                made[owner].rows.setdefault(table, []).append(tuple(row))
+    _number(raw, made)
+    _deal_sightings(raw, list(made.values()))
     _check_complete(raw, count)
     for owner, move in _moves(raw):
         made[owner].move = move
     raw.close()
     return list(made.values())
+
+
+def _number(raw: sqlite3.Connection, made: dict[str, Recorded]) -> None:
+    found = raw.execute("SELECT affiliate_id, mode, accepted_no, verified_no, id FROM conversions")
+    owners = {}
+    for affiliate_id, mode, accepted_no, verified_no, owner in found:
+        owners[affiliate_id, mode, "accepted", accepted_no] = owner
+        owners[affiliate_id, mode, "verified", verified_no] = owner
+    for row in raw.execute("SELECT affiliate_id, mode, counts, no, * FROM acceptances"):
+        made[owners[row[:4]]].rows.setdefault("acceptances", []).append(row[4:])
+
+
+def _deal_sightings(raw: sqlite3.Connection, made: list[Recorded]) -> None:
+    """Each its share, the oldest first."""
+    rows = raw.execute("SELECT * FROM sightings ORDER BY at_ms").fetchall()
+    share = len(rows) // len(made)
+    for place, each in enumerate(made):
+        each.rows["sightings"] = rows[place * share : (place + 1) * share]
 
 
 def _check_complete(raw: sqlite3.Connection, count: int) -> None:

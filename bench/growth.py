@@ -21,7 +21,7 @@ from bench.installation import Installation
 from bench.requests import email
 from refledger.core.ids import make_id
 from refledger.core.programs import DAY_MS
-from refledger.services.histories import WINDOWS_MS
+from refledger.services.histories import SPELLINGS_MS, WINDOWS_MS
 from refledger.services.housekeeping import KEPT_MS
 from refledger.store.schema import metadata
 
@@ -138,6 +138,7 @@ class _Maker:
         self._step_ms = _SPAN_MS / rows
         # What is older the service has forgotten.
         self._seen_since_ms = self._from_ms + _SPAN_MS - KEPT_MS["sightings"]
+        self._numbered_since_ms = self._from_ms + _SPAN_MS - KEPT_MS["acceptances"]
         self._patterns = [
             {table: [self._as_dict(table, row) for row in given] for table, given in each.rows.items()}
             for each in recorded
@@ -178,11 +179,14 @@ class _Maker:
         self._verified[place] += row["verified"]
         self._last_ms[place] = at_ms
         self._earned[place] += row["commission_minor"]
+        made["acceptances"] += (
+            self._numbered(pattern, place, at_ms) if at_ms > self._numbered_since_ms else ()
+        )
         numbers = {
             "accepted_no": self._accepted[place],
             "verified_no": self._verified[place] if row["verified"] else None,
         }
-        keys = {"email_key": self._key(), "identity_key": self._key()}
+        keys = {"email_key": self._key()}
         own = {"id": conversion_id, "email": email(_FIRST + number), "at_ms": at_ms, "updated_ms": at_ms}
         whose = {"affiliate_id": affiliate_id}
         made["conversions"].append(tuple((row | own | keys | numbers | whose).values()))
@@ -194,18 +198,28 @@ class _Maker:
         )
         for row in pattern["sightings"] if at_ms > self._seen_since_ms else ():
             own = {
-                "key": self._dated(row, at_ms),
+                "key": self._dated(row, at_ms, affiliate_id),
                 "at_ms": at_ms,
-                "subject_id": conversion_id,
                 "customer_key": mailbox_key,
             }
             made["sightings"].append(tuple((row | own).values()))
 
-    def _dated(self, row: dict, at_ms: int) -> str:
+    def _numbered(self, pattern: dict, place: int, at_ms: int) -> list[tuple]:
+        numbers = {"accepted": self._accepted[place], "verified": self._verified[place]}
+        own = {"day": at_ms // DAY_MS, "affiliate_id": self._affiliates[place], "at_ms": at_ms}
+        return [
+            tuple((row | own | {"no": numbers[row["counts"]]}).values()) for row in pattern["acceptances"]
+        ]
+
+    def _dated(self, row: dict, at_ms: int, affiliate_id: str) -> str:
         """A sighting's key in its own span of time, by the kind's window as the recorded key shows it."""
-        span = int(row["key"].partition(".")[0], 16)
-        window_ms = next(each for each in WINDOWS_MS.values() if row["at_ms"] // each == span)
-        return f"{at_ms // window_ms:08x}.{self._key()}"
+        span = row["key"].partition(".")[0]
+        window_ms = next(each for each in WINDOWS_MS.values() if row["at_ms"] // each == int(span, 16))
+        fresh = self._key()
+        # As long as the recorded one; what is compared within an affiliate lies with the affiliate.
+        return (
+            f"{at_ms // window_ms:x}.{fresh if window_ms == SPELLINGS_MS else affiliate_id[-6:] + fresh[:16]}"
+        )
 
     def _bytes(self, count: int) -> bytes:
         return self._chance.randbytes(count)

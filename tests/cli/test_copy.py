@@ -4,11 +4,13 @@ import contextlib
 import re
 import signal
 import sqlite3
+import uuid
 
 import httpx
 import psycopg
 import pytest
 from sqlalchemy import inspect
+from sqlalchemy.engine import make_url
 
 from refledger.core.ids import make_id
 from refledger.services.ledger_check import verify
@@ -432,3 +434,33 @@ def test_what_the_target_cannot_hold_is_told_by_table_and_row(copier, source, em
     )
     run(source, "UPDATE affiliates SET name = 'John' WHERE ref_code = 'JOHN123'")
     assert copier.run("copy", "--database", source, "--to", emptied).returncode == 0
+
+
+@pytest.fixture
+def poor(emptied):
+    """The same database, for an account that owns nothing in it and may read and write its tables."""
+    name = f"poor_{uuid.uuid4().hex[:12]}"
+    run(emptied, f"CREATE ROLE {name} LOGIN")
+    yield make_url(emptied).set(username=name).render_as_string(hide_password=False), name
+    run(emptied, f"DROP OWNED BY {name}")
+    run(emptied, f"DROP ROLE {name}")
+
+
+def test_an_account_that_may_not_make_tables_is_told(copier, source, poor):
+    done = copier.run("copy", "--database", source, "--to", poor[0])
+    assert done.returncode == 1 and "use an account that owns the database" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_rows_that_a_policy_hides_are_never_left_out_in_silence(copier, source, emptied, poor):
+    """The control: without the policy the account copies everything."""
+    url, name = poor
+    assert copier.run("copy", "--database", source, "--to", emptied).returncode == 0
+    run(emptied, f"GRANT SELECT, UPDATE ON ALL TABLES IN SCHEMA public TO {name}")
+    run(emptied, "ALTER TABLE events ENABLE ROW LEVEL SECURITY")
+    first, second = (f"sqlite:///{copier.folder / each}" for each in ("first.db", "second.db"))
+    done = copier.run("copy", "--database", url, "--to", first)
+    assert done.returncode == 1 and "row-level security policy" in done.stderr.splitlines()[-1]
+    run(emptied, "ALTER TABLE events DISABLE ROW LEVEL SECURITY")
+    assert copier.run("copy", "--database", url, "--to", second).returncode == 0
+    assert all_rows(second) == all_rows(source)

@@ -101,9 +101,7 @@ def test_a_server_out_of_reach_is_said_once_in_one_line(tmp_path, clock):
 def test_less_than_full_durability_is_a_failure(installation, database, clock):
     settings, _ = installation
     assert [each.level for each in findings(settings, database, clock, "durability")] == ["ok"]
-    raw = database.writer.raw_connection()
-    raw.driver_connection.execute("PRAGMA synchronous = NORMAL")
-    raw.close()
+    database.writing.connection.driver_connection.execute("PRAGMA synchronous = NORMAL")
     assert [each.level for each in findings(settings, database, clock, "durability")] == ["fail"]
 
 

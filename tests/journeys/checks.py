@@ -66,7 +66,6 @@ def _parts(database_url, conversions):
         "decision": "SELECT conversion_id AS id FROM decisions",
         "entry": "SELECT conversion_id AS id FROM entries",
         "event": "SELECT subject_id AS id FROM events",
-        "sighting": "SELECT subject_id AS id FROM sightings WHERE subject_id LIKE 'conv_%'",
     }.items():
         yield from (f"{each} has a {name} but is no conversion" for each in _ids(database_url, sql) - ids)
 

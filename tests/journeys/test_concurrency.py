@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.builders import PURCHASE, SIGNUP
+from tests.builders import PURCHASE, SIGNUP, forget_numbers
 from tests.journeys.checks import faults
 from tests.journeys.wire import Server, at_once
 
@@ -142,7 +142,7 @@ def test_nothing_is_unsound_after_all_of_this(served):
 def test_without_contention(shop, index):
     """The index still holds the limit; without it too, more than two are accepted, and the checks say so."""
     if not index:
-        shop.run("DROP INDEX uq_conversions_accepted_no")
+        forget_numbers(shop)
     worst = 0
     with Server(shop.settings, "tests.journeys.unsafe:create", UNSAFE="contention") as server:
         for crowd in range(6):

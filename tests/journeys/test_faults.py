@@ -304,9 +304,7 @@ def test_a_database_that_turns_read_only(jumping):
 def set_read_only(client, read_only):
     database = client.app.state.api_house.database
     with database.turn:  # its one writing connection is nobody else's meanwhile
-        raw = database.writer.raw_connection()
-        raw.driver_connection.execute(f"PRAGMA query_only = {int(read_only)}")
-        raw.close()
+        database.writing.connection.driver_connection.execute(f"PRAGMA query_only = {int(read_only)}")
 
 
 # ── stopped, crowded, dawdled with ────────────────────────────────────────────────────────────────────────────

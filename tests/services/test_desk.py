@@ -13,7 +13,7 @@ from refledger.core.refusals import Reason, Refusal
 from refledger.services import tracking
 from refledger.services.desk import Desk
 from refledger.store import engine
-from tests.builders import EMAIL, PURCHASE, SIGNUP, Counter, Shop, again, settings_for
+from tests.builders import EMAIL, PURCHASE, SIGNUP, Counter, Shop, again, forget_numbers, settings_for
 from tests.journeys.checks import faults
 
 
@@ -258,7 +258,7 @@ def test_without_contention_the_unique_index_is_the_referee(shop, counter, monke
 def test_without_both_the_limit_breaks(shop, counter, monkeypatch):
     """The negative control: both switched off, and the checks see it."""
     monkeypatch.setattr(tracking, "without_contention", all_at_once)
-    shop.run("DROP INDEX uq_conversions_accepted_no")
+    forget_numbers(shop)
     codes = [code_of(each) for each in together(shop, counter.tracking.settle, crowd(counter))]
     assert codes.count("pending") > 2
     assert faults(shop.settings.database_url, {"hourly": 2})
@@ -281,11 +281,11 @@ def test_equal_reports_in_one_group(shop, counter, monkeypatch, contention, inde
 
 
 def forget_uniqueness(shop):
-    """The conversions' table without any unique key but its primary one."""
+    """The conversions' table without any unique key but its primary one, and numbers that may be given twice."""
     (sql,) = (row["sql"] for row in shop.rows("SELECT sql FROM sqlite_schema WHERE name = 'conversions'"))
     without = re.sub(r",\s*CONSTRAINT \w+ UNIQUE \([^)]*\)", "", sql)
     assert "UNIQUE" in sql and "UNIQUE" not in without
-    shop.run("DROP INDEX uq_conversions_accepted_no")
+    forget_numbers(shop)
     shop.run("ALTER TABLE conversions RENAME TO old_conversions")
     shop.run(without)
     shop.run("DROP TABLE old_conversions")
@@ -358,9 +358,7 @@ def test_a_locked_database_is_said_so_and_recovers(database_url, tmp_path, clock
 
 
 def pragma(shop, text):
-    raw = shop.database.writer.raw_connection()
-    raw.driver_connection.execute(f"PRAGMA {text}")
-    raw.close()
+    shop.database.writing.connection.driver_connection.execute(f"PRAGMA {text}")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def balance(shop, affiliate_id, mode="live"):
 def assert_superseded(shop, squat, successor):
     row = conversion(shop, squat.id)
     assert (row["status"], row["decision"], row["decision_reason"]) == ("rejected", "rejected", "superseded")
-    assert (row["identity_key"], row["order_key"]) == (None, None)
+    assert (row["identity"], row["order_key"]) == (None, None)
     event = shop.one("SELECT * FROM events WHERE subject_id = ? AND type = 'conversion.superseded'", squat.id)
     assert successor.id in event["data"]
     moves = shop.rows(

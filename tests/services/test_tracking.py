@@ -469,6 +469,7 @@ def test_an_allow_entry_lets_a_disposable_address_pass(shop, counter):
 TABLES = (
     "conversions",
     "decisions",
+    "acceptances",
     "entries",
     "events",
     "sightings",

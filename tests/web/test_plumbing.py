@@ -205,7 +205,7 @@ def receiver(*parts, then=None):
 
 
 def read(receive, most=10, timeout_s=0.05):
-    return asyncio.run(read_body(receive, most, timeout_s=timeout_s))
+    return asyncio.run(read_body({}, receive, most, timeout_s=timeout_s))
 
 
 def test_bodies_up_to_the_limit():

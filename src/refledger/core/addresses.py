@@ -6,6 +6,7 @@ registries (IPv4 and IPv6, RFC 6890 and its updates), the multicast and the IPv6
 """
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -59,6 +60,10 @@ def _table(version: int) -> tuple[tuple[int, int, str], ...]:
 _SPECIAL = {version: _table(version) for version in (4, 6)}
 
 
+_OCTET = r"(0|[1-9][0-9]{0,2})"
+_PLAIN = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}\Z")
+
+
 def parse(text: str) -> Address | None:
     """The address in `text`: the first of a list, without brackets, port and zone, IPv4-mapped ones unmapped.
 
@@ -70,16 +75,31 @@ def parse(text: str) -> Address | None:
 
 @lru_cache(maxsize=16_384)
 def _parse(text: str) -> Address | None:
+    bare = _bare(text)
+    match = _PLAIN.match(bare)
+    if match is None:
+        return _parse_any(bare)
+    # Nearly all; the library takes five times as long to read them.
+    first, second, third, fourth = map(int, match.groups())
+    if max(first, second, third, fourth) > 255:
+        return None
+    return _version_4(bare, first << 24 | second << 16 | third << 8 | fourth)
+
+
+def _version_4(plain: str, number: int) -> Address:
+    return Address(plain, 4, f"{plain}/32", f"{plain.rpartition('.')[0]}.0/24", _special(4, number))
+
+
+def _parse_any(bare: str) -> Address | None:
     try:
-        ip = ipaddress.ip_address(_bare(text))
+        ip = ipaddress.ip_address(bare)
     except ValueError:
         return None
     if ip.version == 6 and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
     number, plain = int(ip), str(ip)
     if ip.version == 4:
-        # By the text: the library's networks cost ten times the address itself, for every report.
-        return Address(plain, 4, f"{plain}/32", f"{plain.rpartition('.')[0]}.0/24", _special(4, number))
+        return _version_4(plain, number)
     unit, network = (ipaddress.IPv6Address(number >> bits << bits) for bits in (64, 80))
     return Address(plain, 6, f"{unit}/64", f"{network}/48", _special(6, number))
 

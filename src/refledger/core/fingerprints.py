@@ -44,11 +44,6 @@ def agent_key(key: bytes, agent: str | None) -> str:
     return fingerprint(key, "agent", agent or "")
 
 
-def identity_key(key: bytes, program_id: str, mode: str, address: str, conversion_type: str) -> str:
-    """A customer's identity in one type of conversion: program, mode, e-mail address, type."""
-    return fingerprint(key, "identity", program_id, mode, address, conversion_type)
-
-
 def lock_number(text: str) -> int:
     """The signed 64-bit number that PostgreSQL's advisory locks take for a key."""
     return int.from_bytes(

@@ -6,6 +6,7 @@ Twenty-eight random characters and four of checksum: garbage is refused without 
 import hmac
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b, sha256
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -29,6 +30,7 @@ def make_key(kind: str, mode: str, entropy: bytes) -> str:
     return head + body + _checksum(head + body)
 
 
+@lru_cache(maxsize=1024)
 def read_key(text: str) -> KeyShape | None:
     """None where the text cannot be a key of ours."""
     match = _SHAPE.match(text)
@@ -37,6 +39,7 @@ def read_key(text: str) -> KeyShape | None:
     return KeyShape("secret" if match[1] else "publishable", match[2])
 
 
+@lru_cache(maxsize=1024)
 def hash_key(text: str, secret: bytes) -> str:
     """What is stored of a key: a hash under the installation's secret."""
     return blake2b(text.encode(), key=secret[:64], digest_size=32).hexdigest()

@@ -83,6 +83,20 @@ def compare(source: Database, target: Database, tell: Tell) -> list[Compared]:
 @contextmanager
 def _standing_still(source: Database, target: Database) -> Iterator[Connection]:
     """The source, which nobody writes to meanwhile, once both sides are found fit for a copy."""
+    try:
+        _refuse_unfit(source, target)
+        with _held(source, "source") as reading:
+            yield reading
+    except Exception as error:
+        words = store.denial(error)
+        if words is None:
+            raise
+        raise CannotCopy(
+            f"use an account that owns the database or its tables, this one may not: {words}"
+        ) from error
+
+
+def _refuse_unfit(source: Database, target: Database) -> None:
     revision = migrate.current(source)
     if migrate.is_half_copied(revision):
         raise CannotCopy("the source is itself a copy that was not finished: finish that one first")
@@ -100,8 +114,6 @@ def _standing_still(source: Database, target: Database) -> Iterator[Connection]:
                 f"the {side}: {others} other session(s) of this account are connected. Stop every service that uses "
                 "the database, and close what else does; a pooler may keep sessions for some minutes"
             ) from None
-    with _held(source, "source") as reading:
-        yield reading
 
 
 def is_same_file(source: Database, target: Database) -> bool:

@@ -14,7 +14,7 @@ from refledger.core.fraud.sightings import KINDS, sighted
 from refledger.core.limits import Counted
 from refledger.core.programs import DAY_MS, limits_of, stored
 from refledger.services.claims import Work
-from refledger.services.setups import Shelf, policy_version
+from refledger.services.shelf import Shelf
 from refledger.store import history, setup
 from refledger.store.engine import Connection
 
@@ -39,10 +39,9 @@ def gather(connection: Connection, works: Sequence[Work], shelf: Shelf, now_ms: 
     works = [work for work in works if work.affiliate.id in work.held]
     orders = history.of_orders(connection, [_pair(work, work.order_key) for work in works if work.order_key])
     _standings(connection, works, now_ms)
-    counted = _counted(connection, works)
-    for work in works:
+    for work, counted in zip(works, _counted(connection, works), strict=True):
         own = tuple(customers.get(_pair(work, work.email_key), ()))
-        work.history = History(own, orders.get(_pair(work, work.order_key)), counted[id(work)])
+        work.history = History(own, orders.get(_pair(work, work.order_key)), counted)
         work.case = _case(work, shelf)
     _clicks(connection, works)
     _sightings(connection, works)
@@ -91,38 +90,36 @@ def _standings(connection: Connection, works: Sequence[Work], now_ms: int) -> No
         work.now_ms = max(now_ms, work.standing[2])
 
 
-def _counted(connection: Connection, works: Sequence[Work]) -> dict[int, Counted]:
+def _counted(connection: Connection, works: Sequence[Work]) -> list[Counted]:
     """When the conversions were accepted that fill the limits: the affiliate's n-th, n counted back from the latest.
 
     Unverified claims count all; verified ones count the verified alone, so that forged calls use up nothing of theirs.
     """
-    wanted: dict[str, list[tuple[str, str, str, int]]] = {"accepted": [], "verified": []}
-    places = {}
+    wanted, places = [], []
     for work in works:
-        kind = "verified" if work.verified else "accepted"
-        count = work.standing[1 if work.verified else 0]
-        limits = limits_of(work.program, work.affiliate)
-        places[id(work)] = (kind, limits, [count - limit + 1 for limit in (limits.hourly, limits.daily)])
-        wanted[kind] += [
-            (work.merchant_id, work.affiliate.id, work.mode, place)
-            for place in places[id(work)][2]
-            if 0 < place <= count
-        ]
-    times = history.times_of(connection, wanted["accepted"], wanted["verified"])
-    counted = {}
-    for work in works:
-        kind, limits, (hourly, daily) = places[id(work)]
-        counted[id(work)] = Counted(
-            times.get((kind, work.affiliate.id, work.mode, hourly)) if limits.hourly else work.now_ms,
-            times.get((kind, work.affiliate.id, work.mode, daily)) if limits.daily else work.now_ms,
+        accepted, verified, _ = work.standing
+        counts, count = ("verified", verified) if work.verified else ("accepted", accepted)
+        limits, today = limits_of(work.program, work.affiliate), work.now_ms // DAY_MS
+        hourly, daily = count - limits.hourly + 1, count - limits.daily + 1
+        for place in {hourly, daily}:
+            if 0 < place <= count:
+                place_of = (work.merchant_id, work.affiliate.id, work.mode, counts, place)
+                # No window reaches further back than into yesterday.
+                wanted += [(*place_of, today), (*place_of, today - 1)]
+        places.append((counts, limits, hourly, daily))
+    times = history.times_of(connection, wanted)
+    return [
+        Counted(
+            times.get((work.affiliate.id, work.mode, counts, hourly)) if limits.hourly else work.now_ms,
+            times.get((work.affiliate.id, work.mode, counts, daily)) if limits.daily else work.now_ms,
         )
-    return counted
+        for work, (counts, limits, hourly, daily) in zip(works, places, strict=True)
+    ]
 
 
 def _case(work: Work, shelf: Shelf) -> Case:
     report, affiliate = work.report, work.affiliate
-    work.policy = shelf.policy(work.program, affiliate)
-    work.policy_version = policy_version(work.program, affiliate)
+    work.policy, work.policy_version = shelf.policy(work.program, affiliate)
     return Case(
         now_ms=work.now_ms,
         conversion_type=report.conversion_type,
@@ -215,17 +212,18 @@ def _sightings(connection: Connection, works: Sequence[Work]) -> None:
     """How many other customers left what this one leaves, and how often this affiliate's fraud was confirmed."""
     wanted = []
     for place, work in enumerate(works):
-        work.sightings = left_by(work, work.case, work.now_ms)
-        asked = [(FRAUDS, _key(work, FRAUDS, work.affiliate.id), ""), *work.sightings]
-        # A window reaches into the span before its own, and no further.
-        asked += [
-            (kind, _dated(kind, key.partition(".")[2], work.now_ms - WINDOWS_MS[kind]), own)
-            for kind, key, own in work.sightings
-        ]
-        wanted += [
-            (work.merchant_id, key, work.now_ms - WINDOWS_MS[kind], f"{place}:{kind}", own)
-            for kind, key, own in asked
-        ]
+        merchant_id, now_ms = work.merchant_id, work.now_ms
+        texts = _texts(work, work.case)
+        work.sightings = [(kind, _dated(kind, key, now_ms), own) for kind, key, own in texts]
+        since_ms = now_ms - FRAUDS_MS
+        wanted.append(
+            (merchant_id, frauds_key(work.affiliate.id, work.mode), since_ms, f"{place}:{FRAUDS}", "")
+        )
+        for kind, key, own in texts:
+            since_ms, label = now_ms - WINDOWS_MS[kind], f"{place}:{kind}"
+            # A window reaches into the span before its own, and no further.
+            wanted.append((merchant_id, _dated(kind, key, now_ms), since_ms, label, own))
+            wanted.append((merchant_id, _dated(kind, key, since_ms), since_ms, label, own))
     seen = history.seen(connection, wanted)
     for place, work in enumerate(works):
         case = work.case
@@ -237,30 +235,37 @@ def _sightings(connection: Connection, works: Sequence[Work]) -> None:
 
 def left_by(work: Work, case: Case, at_ms: int) -> list[tuple[str, str, str]]:
     """What this work leaves at that time to be compared with: kind, dated sighting key, and whose it is."""
+    return [(kind, _dated(kind, key, at_ms), own) for kind, key, own in _texts(work, case)]
+
+
+def _texts(work: Work, case: Case) -> list[tuple[str, str, str]]:
+    """Kind, sighting key without its date, and whose it is.
+
+    What is compared within one affiliate begins with the end of their id: it lies together in the index, where
+    random keys would touch a page each.
+    """
     texts = sighted(case)
     if _is_anonymous(work):
         texts.append((REPEAT_SALE, _sale(work)))
     customer_key = work.mailbox_key or work.conversion_id
-    left = [(kind, text, customer_key) for kind, text in texts]
+    near, scope = work.affiliate.id[-6:], (work.program.id, work.mode)
+    left = [
+        (kind, near + fingerprint(work.fingerprint_key, "sighting", kind, *scope, text)[:16], customer_key)
+        for kind, text in texts
+    ]
     if case.email:
-        left.append((SPELLINGS, case.email.mailbox, work.email_key))
-    return [(kind, _dated(kind, _key(work, kind, text), at_ms), own) for kind, text, own in left]
+        left.append((SPELLINGS, work.mailbox_key, work.email_key))
+    return left
 
 
 def _dated(kind: str, key: str, at_ms: int) -> str:
-    """The key within its span of time, as long as the kind's window: what is new then lies together in the index,
-    where random keys would touch a page each.
-    """
-    return f"{at_ms // WINDOWS_MS[kind]:08x}.{key}"
+    """The key within its span of time, as long as the kind's window: what is new lies together in the index."""
+    return f"{at_ms // WINDOWS_MS[kind]:x}.{key}"
 
 
-def sighting_key(fingerprint_key: bytes, kind: str, program_id: str, mode: str, text: str) -> str:
-    """The fingerprint of something seen, in one program and mode."""
-    return fingerprint(fingerprint_key, "sighting", kind, program_id, mode, text)
-
-
-def _key(work: Work, kind: str, text: str) -> str:
-    return sighting_key(work.fingerprint_key, kind, work.program.id, work.mode, text)
+def frauds_key(affiliate_id: str, mode: str) -> str:
+    """Under which an affiliate's confirmed frauds are kept."""
+    return f"{FRAUDS}.{mode}.{affiliate_id}"
 
 
 def _is_anonymous(work: Work) -> bool:

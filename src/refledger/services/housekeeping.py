@@ -18,11 +18,13 @@ log = structlog.get_logger()
 COUNT_EVERY_S = 10.0
 FORGET_EVERY_ROUNDS = 360  # of counting: an hour
 
-# Kept for so long: reports without a code, remembered answers, sightings (the longest window any signal has).
+# Kept for so long: reports without a code, remembered answers, sightings (the longest window any signal has),
+# the numbers of accepted conversions (the longest window any limit has).
 KEPT_MS = {
     "attempts": 30 * DAY_MS,
     "idempotency": REMEMBERED_MS,
     "sightings": max(WINDOWS_MS.values()),
+    "acceptances": DAY_MS,
 }
 
 # Given before a merchant is known, so that no attempt tells of them.

@@ -60,6 +60,7 @@ def create_merchant(
                 "merchant_id": merchant_id,
                 "name": name,
                 "fingerprint_key": entropy(32).hex(),
+                "setup_version": 0,
                 "lists_version": 0,
                 "created_ms": now_ms,
             },

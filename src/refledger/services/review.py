@@ -10,14 +10,14 @@ from typing import Any
 from refledger.core.conversions import next_decision, shown_status
 from refledger.core.duplicates import check_identity
 from refledger.core.events import EventType
-from refledger.core.fingerprints import identity_key, lock_number, order_key
+from refledger.core.fingerprints import lock_number, order_key
 from refledger.core.ids import make_id
 from refledger.core.ledger import target
 from refledger.core.programs import stored
 from refledger.core.refusals import Reason, Refusal, Refused
 from refledger.services import postings
 from refledger.services.credentials import Tenant
-from refledger.services.histories import FRAUDS, sighting_key
+from refledger.services.histories import frauds_key
 from refledger.services.notes import Entropy
 from refledger.services.writing import has_identity
 from refledger.store import ledger, record, review, setup
@@ -55,14 +55,13 @@ def reject(
     """
     conversion = _held(connection, tenant, conversion_id)
     conversion |= {"decision": _next("reject", conversion), "decision_reason": reason}
-    conversion |= {"identity_key": None, "order_key": None}
+    conversion |= {"identity": None, "order_key": None}
     _settle(connection, conversion, EventType.REJECTED, now_ms, entropy, reason)
     if reason == FRAUD:
         seen = {
             "merchant_id": tenant.merchant_id,
-            "key": _frauds_key(tenant, conversion),
+            "key": _frauds_key(conversion),
             "at_ms": now_ms,
-            "subject_id": conversion_id,
             "customer_key": conversion_id,
         }
         record.insert_sightings(connection, [seen])
@@ -81,7 +80,7 @@ def reopen(
     conversion |= {"decision": _next("reopen", conversion), "decision_reason": reason}
     _take_identity(connection, tenant, conversion)
     _settle(connection, conversion, EventType.REOPENED, now_ms, entropy, reason)
-    review.forget_sighting(connection, tenant.merchant_id, _frauds_key(tenant, conversion), conversion_id)
+    review.forget_sighting(connection, tenant.merchant_id, _frauds_key(conversion), conversion_id)
 
 
 def refund(connection: Connection, tenant: Tenant, conversion_id: str, now_ms: int, entropy: Entropy) -> None:
@@ -135,7 +134,7 @@ def _next(step: str, conversion: Mapping[str, Any]) -> str:
 
 
 def _take_identity(connection: Connection, tenant: Tenant, conversion: dict[str, Any]) -> None:
-    program_id, mode, kind = conversion["program_id"], conversion["mode"], conversion["type"]
+    program_id, kind = conversion["program_id"], conversion["type"]
     of_order = _order_key(tenant, conversion)
     own, order = review.customer_and_order(connection, tenant.merchant_id, conversion["email_key"], of_order)
     own = tuple(past for past in own if past.id != conversion["id"])
@@ -150,8 +149,7 @@ def _take_identity(connection: Connection, tenant: Tenant, conversion: dict[str,
         raise Refused(taken)
     conversion["order_key"] = of_order
     if not conversion["email"].endswith(PLACEHOLDER) and not has_identity(own, kind):
-        key = identity_key(tenant.fingerprint_key, program_id, mode, conversion["email"], kind)
-        conversion["identity_key"] = key
+        conversion["identity"] = kind
 
 
 def _order_key(tenant: Tenant, conversion: Mapping[str, Any]) -> str | None:
@@ -161,11 +159,8 @@ def _order_key(tenant: Tenant, conversion: Mapping[str, Any]) -> str | None:
     return order_key(tenant.fingerprint_key, *scope, conversion["order_id"])
 
 
-def _frauds_key(tenant: Tenant, conversion: Mapping[str, Any]) -> str:
-    affiliate_id = conversion["affiliate_id"]
-    return sighting_key(
-        tenant.fingerprint_key, FRAUDS, conversion["program_id"], conversion["mode"], affiliate_id
-    )
+def _frauds_key(conversion: Mapping[str, Any]) -> str:
+    return frauds_key(conversion["affiliate_id"], conversion["mode"])
 
 
 def _settle(

@@ -2,82 +2,19 @@
 
 from collections.abc import Sequence
 
-import orjson
-
 from refledger.core.conversions import Screened, Setup, screen
 from refledger.core.fingerprints import code_key, email_key, fingerprint, order_key
-from refledger.core.fraud.policy import DEFAULT, DEFAULT_VERSION, Policy, merge
-from refledger.core.lists import Lists
-from refledger.core.programs import Affiliate, Program
 from refledger.core.refusals import Reason, Refusal
-from refledger.services.claims import EMPTY_LISTS, ENDPOINT, Credential, Work
-from refledger.store import setup
+from refledger.services.claims import EMPTY_LISTS, ENDPOINT, Work
+from refledger.services.shelf import Shelf
 from refledger.store.engine import Connection
-
-_MOST_SHELVED = 10_000
-
-
-class Shelf:
-    """Compiled policies and lists, by the version that the database names: a version never changes."""
-
-    def __init__(self):
-        self._policies: dict[tuple[str | None, str | None], Policy] = {}
-        self._lists: dict[str, tuple[int, Lists]] = {}
-
-    def fill(
-        self, connection: Connection, programs: Sequence[Program], affiliates: Sequence[Affiliate]
-    ) -> None:
-        """Reads what these programs and affiliates need and the shelf lacks."""
-        if len(self._policies) > _MOST_SHELVED or len(self._lists) > _MOST_SHELVED:
-            self.__init__()
-        stale = {each.merchant_id: each.lists_version for each in programs if self._is_stale(each)}
-        if stale:
-            for merchant_id, entries in setup.list_entries_of(connection, stale).items():
-                self._lists[merchant_id] = (stale[merchant_id], Lists(entries))
-        by_id = {each.id: each for each in programs}
-        missing = [
-            (by_id[each.program_id], each)
-            for each in affiliates
-            if each.program_id in by_id
-            and (by_id[each.program_id].policy_id, each.policy_id) not in self._policies
-        ]
-        if missing:
-            self._compile(connection, missing)
-
-    def policy(self, program: Program, affiliate: Affiliate) -> Policy:
-        return self._policies[program.policy_id, affiliate.policy_id]
-
-    def lists(self, program: Program) -> Lists:
-        return self._lists[program.merchant_id][1] if program.lists_version else EMPTY_LISTS
-
-    def _is_stale(self, program: Program) -> bool:
-        return program.lists_version != self._lists.get(program.merchant_id, (0,))[0]
-
-    def _compile(self, connection: Connection, missing: list[tuple[Program, Affiliate]]) -> None:
-        wanted = {
-            (program.merchant_id, policy_id)
-            for program, affiliate in missing
-            for policy_id in (program.policy_id, affiliate.policy_id)
-            if policy_id
-        }
-        documents = {
-            pair[1]: orjson.loads(text) for pair, text in setup.policy_documents(connection, wanted).items()
-        }
-        for program, affiliate in missing:
-            overrides = [documents[each] for each in (program.policy_id, affiliate.policy_id) if each]
-            self._policies[program.policy_id, affiliate.policy_id] = merge(DEFAULT, *overrides)
-
-
-def policy_version(program: Program, affiliate: Affiliate) -> str:
-    """The name of the policy that judges this affiliate's conversions: the default and the overrides laid over it."""
-    return "+".join(each for each in (DEFAULT_VERSION, program.policy_id, affiliate.policy_id) if each)
 
 
 def look_up(connection: Connection, works: Sequence[Work], shelf: Shelf, now_ms: int) -> None:
     """Fills credential, program and set-up of each work, then screens it; a refusal ends in `outcome`."""
-    _credentials(connection, works)
+    _credentials(connection, works, shelf)
     known = [work for work in works if work.credential]
-    _programs(connection, known)
+    _programs(connection, known, shelf)
     open_works = [work for work in known if work.outcome is None]
     _codes(connection, open_works, shelf)
     for work in open_works:
@@ -95,22 +32,21 @@ def look_up(connection: Connection, works: Sequence[Work], shelf: Shelf, now_ms:
             )
 
 
-def _credentials(connection: Connection, works: Sequence[Work]) -> None:
-    found = setup.credentials(connection, (work.claim.key_hash for work in works))
+def _credentials(connection: Connection, works: Sequence[Work], shelf: Shelf) -> None:
+    found = shelf.credentials(connection, (work.claim.key_hash for work in works))
     for work in works:
-        if work.claim.key_hash in found:
-            work.credential = Credential(*found[work.claim.key_hash])
-        else:
+        work.credential = found.get(work.claim.key_hash)
+        if work.credential is None:
             work.outcome = Refusal(Reason.INVALID_KEY)
 
 
-def _programs(connection: Connection, works: Sequence[Work]) -> None:
+def _programs(connection: Connection, works: Sequence[Work], shelf: Shelf) -> None:
     named = {}
     for work in works:
         program_id = work.claim.given.get("program_id")
         if isinstance(program_id, str):
             named[id(work)] = (work.merchant_id, program_id.strip())
-    found = setup.programs_of(connection, named.values())
+    found = shelf.programs(connection, named.values())
     for work in works:
         work.program = found.get(named.get(id(work)))
         if work.program:
@@ -122,17 +58,21 @@ def _programs(connection: Connection, works: Sequence[Work]) -> None:
 def _codes(connection: Connection, works: Sequence[Work], shelf: Shelf) -> None:
     by_ref = {id(work): key for work in works if (key := _code_key(work, work.claim.report.ref_code))}
     by_coupon = {id(work): key for work in works if (key := _code_key(work, work.claim.report.coupon_code))}
-    affiliates = setup.affiliates_by_code(connection, by_ref.values())
-    coupons = setup.coupons_by_code(connection, by_coupon.values())
+    affiliates = shelf.affiliates(connection, by_ref.values())
+    coupons = shelf.coupons(connection, by_coupon.values())
+    named = []
+    for work in works:
+        affiliate = affiliates.get(by_ref.get(id(work)))
+        coupon, owner = coupons.get(by_coupon.get(id(work)), (None, None))
+        named.append((work, affiliate, coupon, owner))
     shelf.fill(
         connection,
         [work.program for work in works if work.program],
-        [*affiliates.values(), *(affiliate for _, affiliate in coupons.values())],
+        [each for _, affiliate, _, owner in named for each in (affiliate, owner) if each],
     )
-    for work in works:
-        coupon, owner = coupons.get(by_coupon.get(id(work)), (None, None))
+    for work, affiliate, coupon, owner in named:
         lists = shelf.lists(work.program) if work.program else EMPTY_LISTS
-        work.setup = Setup(work.program, affiliates.get(by_ref.get(id(work))), coupon, owner, lists)
+        work.setup = Setup(work.program, affiliate, coupon, owner, lists)
 
 
 def _code_key(work: Work, code: str | None) -> tuple[str, str] | None:

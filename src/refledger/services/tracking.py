@@ -13,7 +13,8 @@ from refledger.core.refusals import Reason, Refusal
 from refledger.services import histories, writing
 from refledger.services.claims import Answer, Claim, Wording, Work
 from refledger.services.desk import LATER, LaterPlease
-from refledger.services.setups import Shelf, look_up
+from refledger.services.setups import look_up
+from refledger.services.shelf import Shelf
 from refledger.store import history
 from refledger.store.engine import Connection, Database
 

@@ -9,7 +9,7 @@ import orjson
 from refledger.core.conversions import Accepted
 from refledger.core.duplicates import Past
 from refledger.core.events import EventType
-from refledger.core.fingerprints import fingerprint, identity_key
+from refledger.core.fingerprints import fingerprint
 from refledger.core.ids import make_id
 from refledger.core.intake import Report
 from refledger.core.ledger import target
@@ -58,6 +58,7 @@ def write_rows(
     postings.supersede(connection, rows, accepted, now_ms, entropy)
     record.insert_conversions(connection, rows["conversions"])
     record.insert_decisions(connection, rows["decisions"])
+    record.insert_acceptances(connection, rows["acceptances"])
     record.insert_entries(connection, rows["entries"])
     record.move_standings(connection, postings.by_standing(rows["moves"]))
     record.insert_events(connection, rows["events"])
@@ -84,6 +85,8 @@ def accept(
         {"merchant_id": work.merchant_id, "conversion_id": work.conversion_id, "record": dump(found)}
     )
     counters = {"accepted_count": 1, "verified_count": int(work.verified), "last_accepted_ms": now_ms}
+    if not attempt:
+        rows["acceptances"] += _numbered(conversion, now_ms)
     event_id = make_id("evt", now_ms, entropy(10))
     postings.post(
         rows,
@@ -101,7 +104,6 @@ def accept(
             "merchant_id": work.merchant_id,
             "key": key,
             "at_ms": now_ms,
-            "subject_id": work.conversion_id,
             "customer_key": customer_key,
         }
         for _, key, customer_key in work.sightings
@@ -131,7 +133,7 @@ def _conversion(work: Work, attempt: Mapping[str, Any] | None) -> dict[str, Any]
         "coupon_id": attribution.coupon.id if attribution.coupon else None,
         "email": email,
         "email_key": work.email_key or fingerprint(key, "email", email),
-        "identity_key": _identity_key(work),
+        "identity": _identity(work),
         "order_key": work.order_key,
         "order_id": report.order_id,
         "customer_id": report.customer_id,
@@ -151,6 +153,23 @@ def _conversion(work: Work, attempt: Mapping[str, Any] | None) -> dict[str, Any]
     }
 
 
+def _numbered(conversion: Mapping[str, Any], at_ms: int) -> list[dict[str, Any]]:
+    """Its numbers among its affiliate's conversions, each of which is given once."""
+    return [
+        {
+            "merchant_id": conversion["merchant_id"],
+            "day": at_ms // DAY_MS,
+            "affiliate_id": conversion["affiliate_id"],
+            "mode": conversion["mode"],
+            "counts": counts,
+            "no": conversion[f"{counts}_no"],
+            "at_ms": at_ms,
+        }
+        for counts in ("accepted", "verified")
+        if conversion[f"{counts}_no"] is not None
+    ]
+
+
 def _from_attempt(attempt: Mapping[str, Any] | None) -> dict[str, Any]:
     """What the record of an accepted attempt says besides: the attempt, and what its signals had found."""
     if not attempt:
@@ -160,16 +179,14 @@ def _from_attempt(attempt: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"attempt": {"id": attempt["id"], "code": attempt["code"], "at_ms": attempt["at_ms"]}, **kept}
 
 
-def _identity_key(work: Work) -> str | None:
-    """The customer's identity in this type of conversion, unless an earlier one that stands has it already."""
+def _identity(work: Work) -> str | None:
+    """The type, where this conversion is to stand for its customer's: unless an earlier one does already."""
     displaced = {past.id for past in work.outcome.displaces}
     own = [past for past in work.history.own if past.id not in displaced]
-    email = work.screened.email
-    if email is None or has_identity(own, work.report.conversion_type):
+    conversion_type = work.report.conversion_type
+    if work.screened.email is None or has_identity(own, conversion_type):
         return None
-    return identity_key(
-        work.fingerprint_key, work.program.id, work.mode, email.address, work.report.conversion_type
-    )
+    return conversion_type
 
 
 def has_identity(own: Iterable[Past], conversion_type: str) -> bool:

@@ -31,7 +31,7 @@ def affiliate(connection: Connection, merchant_id: str, affiliate_id: str) -> ro
 
 
 def change_affiliate(connection: Connection, row: rows.Row, values: dict[str, Any]) -> None:
-    rows.change(connection, affiliates, row["merchant_id"], row["id"], values)
+    rows.change_setup(connection, affiliates, row["merchant_id"], row["id"], values)
 
 
 def list_affiliates(

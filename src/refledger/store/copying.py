@@ -37,6 +37,12 @@ class Unfit(Exception):
     """The target does not take what the source holds; the message says where and why."""
 
 
+def denial(error: Exception) -> str | None:
+    """The server's words where the account may not do what a copy needs; none for any other error."""
+    cause = getattr(error, "orig", error)
+    return str(cause).splitlines()[0] if getattr(cause, "sqlstate", None) == "42501" else None
+
+
 # ── keeping others out ───────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -18,7 +18,7 @@ def coupon(connection: Connection, merchant_id: str, coupon_id: str) -> rows.Row
 
 
 def change_coupon(connection: Connection, row: rows.Row, values: dict[str, Any]) -> None:
-    rows.change(connection, coupons, row["merchant_id"], row["id"], values)
+    rows.change_setup(connection, coupons, row["merchant_id"], row["id"], values)
 
 
 def list_coupons(

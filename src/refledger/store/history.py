@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import and_, bindparam, case, func, literal, select, union_all
+from sqlalchemy import and_, bindparam, case, func, select
 
 from refledger.core.clicks import Nearby, StoredClick
 from refledger.core.duplicates import Past
 from refledger.store.engine import Connection
-from refledger.store.schema import clicks, conversions, idempotency, sightings, standings
+from refledger.store.schema import acceptances, clicks, conversions, idempotency, sightings, standings
 from refledger.store.statements import Query, item, number_item, rows_of
 
 Pair = tuple[str, str]
@@ -80,26 +80,25 @@ _STANDINGS = Query(
 )
 
 
-def _counted(name: str, number):
-    rows = rows_of(name)
-    same_affiliate = and_(
-        conversions.c.merchant_id == item(rows, 0),
-        conversions.c.affiliate_id == item(rows, 1),
-        conversions.c.mode == item(rows, 2),
-        number == number_item(rows, 3),
-    )
-    return select(
-        literal(name).label("counts"),
-        conversions.c.affiliate_id,
-        conversions.c.mode,
-        number,
-        conversions.c.at_ms,
-    ).select_from(rows.join(conversions, same_affiliate))
-
-
-_COUNTED = Query(
-    union_all(
-        _counted("accepted", conversions.c.accepted_no), _counted("verified", conversions.c.verified_no)
+_TIMES = Query(
+    select(
+        acceptances.c.affiliate_id,
+        acceptances.c.mode,
+        acceptances.c.counts,
+        acceptances.c.no,
+        acceptances.c.at_ms,
+    ).select_from(
+        _ids.join(
+            acceptances,
+            and_(
+                acceptances.c.merchant_id == item(_ids, 0),
+                acceptances.c.affiliate_id == item(_ids, 1),
+                acceptances.c.mode == item(_ids, 2),
+                acceptances.c.counts == item(_ids, 3),
+                acceptances.c.no == number_item(_ids, 4),
+                acceptances.c.day == number_item(_ids, 5),
+            ),
+        )
     )
 )
 
@@ -203,15 +202,12 @@ def standings_of(
 
 
 def times_of(
-    connection: Connection,
-    accepted: list[tuple[str, str, str, int]],
-    verified: list[tuple[str, str, str, int]],
+    connection: Connection, wanted: list[tuple[str, str, str, str, int, int]]
 ) -> dict[tuple[str, str, str, int], int]:
-    """("accepted" | "verified", affiliate id, mode, n) → when the affiliate's n-th conversion of that kind was."""
-    if not accepted and not verified:
-        return {}
-    found = _COUNTED.rows(connection, accepted=accepted, verified=verified)
-    return {(row[0], row[1], row[2], row[3]): row[4] for row in found}
+    """Of (merchant id, affiliate id, mode, "accepted" | "verified", n, day): (affiliate id, mode, …, n) → when the
+    affiliate's n-th conversion of that kind was, if it was on that day.
+    """
+    return {row[:4]: row[4] for row in _TIMES.rows(connection, ids=wanted)} if wanted else {}
 
 
 def nearby(connection: Connection, addresses: Iterable[tuple[str, str, int]]) -> dict[str, list[Nearby]]:

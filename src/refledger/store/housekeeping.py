@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, func, select, tuple_
 
 from refledger.store.engine import Connection
-from refledger.store.schema import attempts, door_counts, idempotency, merchants, sightings
-from refledger.store.statements import Insert, Query, item, rows_of
+from refledger.store.schema import acceptances, attempts, door_counts, idempotency, merchants, sightings
+from refledger.store.statements import Insert, Query, item, number_item, rows_of
 
 _MERCHANTS = select(merchants.c.merchant_id)
 _rows = rows_of("rows")
@@ -52,6 +52,23 @@ _DROP_SIGHTINGS = Query(
         sightings.c.key.in_(select(item(_rows, 1)).select_from(_rows)),
     )
 )
+_OLD_ACCEPTANCES = Query(
+    select(acceptances.c.day, acceptances.c.affiliate_id, func.max(acceptances.c.at_ms))
+    .where(
+        acceptances.c.merchant_id == bindparam("merchant_id"), acceptances.c.at_ms <= bindparam("until_ms")
+    )
+    .group_by(acceptances.c.day, acceptances.c.affiliate_id)
+    .limit(5000)
+)
+_DROP_ACCEPTANCES = Query(
+    delete(acceptances).where(
+        acceptances.c.merchant_id == bindparam("merchant_id"),
+        acceptances.c.at_ms <= bindparam("until_ms"),
+        tuple_(acceptances.c.day, acceptances.c.affiliate_id).in_(
+            select(number_item(_rows, 0), item(_rows, 1)).select_from(_rows)
+        ),
+    )
+)
 _COUNT = Insert(
     door_counts,
     "ON CONFLICT (hour_ms, code) DO UPDATE SET answers = door_counts.answers + excluded.answers",
@@ -89,6 +106,15 @@ def drop_sightings(connection: Connection, merchant_id: str, rows: list[tuple], 
     _DROP_SIGHTINGS.run(connection, merchant_id=merchant_id, until_ms=until_ms, rows=rows)
 
 
+def old_acceptances(connection: Connection, merchant_id: str, until_ms: int) -> list[tuple]:
+    """Days and affiliates with conversions numbered at that time or before."""
+    return _OLD_ACCEPTANCES.rows(connection, merchant_id=merchant_id, until_ms=until_ms)
+
+
+def drop_acceptances(connection: Connection, merchant_id: str, rows: list[tuple], until_ms: int) -> None:
+    _DROP_ACCEPTANCES.run(connection, merchant_id=merchant_id, until_ms=until_ms, rows=rows)
+
+
 def count_answers(connection: Connection, hour_ms: int, counts: Mapping[str, int]) -> None:
     """Adds to the hour's answers that were given before a merchant was known."""
     _COUNT.run(
@@ -104,6 +130,7 @@ KINDS: dict[str, tuple[Find, Drop]] = {
     "attempts": (old_attempts, drop_attempts),
     "idempotency": (old_replays, drop_replays),
     "sightings": (old_sightings, drop_sightings),
+    "acceptances": (old_acceptances, drop_acceptances),
 }
 
 

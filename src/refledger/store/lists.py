@@ -1,15 +1,18 @@
 """The merchant's allow and block lists."""
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete
 
 from refledger.store import rows
 from refledger.store.engine import Connection
 from refledger.store.schema import list_entries, merchants
 
+# The lists are compiled by their own version, which a program at hand carries.
+_VERSIONS = (merchants.c.setup_version, merchants.c.lists_version)
+
 
 def add_entry(connection: Connection, row: rows.Row) -> None:
     rows.add(connection, list_entries, row)
-    _new_version(connection, row["merchant_id"])
+    rows.new_version(connection, row["merchant_id"], *_VERSIONS)
 
 
 def entry(connection: Connection, merchant_id: str, entry_id: str) -> rows.Row | None:
@@ -20,7 +23,7 @@ def remove_entry(connection: Connection, merchant_id: str, entry_id: str) -> Non
     connection.execute(
         delete(list_entries).where(list_entries.c.merchant_id == merchant_id, list_entries.c.id == entry_id)
     )
-    _new_version(connection, merchant_id)
+    rows.new_version(connection, merchant_id, *_VERSIONS)
 
 
 def list_entries_of(
@@ -29,12 +32,3 @@ def list_entries_of(
     """`filters`: column name → value."""
     conditions = [list_entries.c[name] == value for name, value in filters.items()]
     return rows.page(connection, list_entries, merchant_id, conditions, limit, before_id)
-
-
-def _new_version(connection: Connection, merchant_id: str) -> None:
-    """Compiled lists are kept by version: this is what makes the next report see the change."""
-    connection.execute(
-        update(merchants)
-        .where(merchants.c.merchant_id == merchant_id)
-        .values(lists_version=merchants.c.lists_version + 1)
-    )

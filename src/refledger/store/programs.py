@@ -21,7 +21,7 @@ def program(connection: Connection, merchant_id: str, program_id: str) -> rows.R
 
 def change_program(connection: Connection, row: rows.Row, values: dict[str, Any]) -> None:
     """Moves the route along where the slug changes."""
-    rows.change(connection, programs, row["merchant_id"], row["id"], values)
+    rows.change_setup(connection, programs, row["merchant_id"], row["id"], values)
     if "slug" in values:
         connection.execute(delete(slug_routes).where(slug_routes.c.slug == row["slug"]))
         _route(connection, row["merchant_id"], row["id"], values["slug"])

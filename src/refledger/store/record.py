@@ -8,6 +8,7 @@ from sqlalchemy import and_, bindparam, delete, func, select, tuple_, update
 from refledger.store.engine import Connection
 from refledger.store.schema import (
     ACCOUNTS,
+    acceptances,
     attempt_hours,
     attempts,
     conversions,
@@ -24,6 +25,7 @@ Row = Mapping[str, Any]
 
 insert_conversions = Insert(conversions).run
 insert_decisions = Insert(decisions).run
+insert_acceptances = Insert(acceptances).run
 insert_entries = Insert(entries).run
 insert_events = Insert(events).run
 insert_sightings = Insert(sightings, "ON CONFLICT DO NOTHING").run
@@ -78,7 +80,7 @@ _SUPERSEDE = Query(
         decision="rejected",
         status=item(_displaced, 2),
         decision_reason="superseded",
-        identity_key=None,
+        identity=None,
         order_key=None,
         updated_ms=number_item(_displaced, 3),
     )

@@ -14,7 +14,7 @@ _CHANGED = (
     "decision",
     "status",
     "decision_reason",
-    "identity_key",
+    "identity",
     "order_key",
     "refunded",
     "refunded_minor",
@@ -40,7 +40,7 @@ _FORGET = Query(
     delete(sightings).where(
         sightings.c.merchant_id == bindparam("merchant_id"),
         sightings.c.key == bindparam("sighting_key"),
-        sightings.c.subject_id == bindparam("subject_id"),
+        sightings.c.customer_key == bindparam("customer_key"),
     )
 )
 
@@ -74,9 +74,9 @@ def mark_accepted(
     )
 
 
-def forget_sighting(connection: Connection, merchant_id: str, key: str, subject_id: str) -> None:
+def forget_sighting(connection: Connection, merchant_id: str, key: str, customer_key: str) -> None:
     """Takes back what one conversion left under a key."""
-    _FORGET.run(connection, merchant_id=merchant_id, sighting_key=key, subject_id=subject_id)
+    _FORGET.run(connection, merchant_id=merchant_id, sighting_key=key, customer_key=customer_key)
 
 
 def customer_and_order(

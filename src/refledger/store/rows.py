@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Table, insert, select, update
+from sqlalchemy import Column, Table, insert, select, update
 from sqlalchemy.sql.expression import ColumnElement
 
 from refledger.store.engine import Connection
+from refledger.store.schema import merchants
 
 Row = dict[str, Any]
 
@@ -29,6 +30,23 @@ def change(
         connection.execute(
             update(table).where(table.c.merchant_id == merchant_id, table.c.id == row_id).values(**values)
         )
+
+
+def change_setup(
+    connection: Connection, table: Table, merchant_id: str, row_id: str, values: Mapping[str, Any]
+) -> None:
+    """Of what conversions are decided by, and what is kept at hand for it: the next group sees the change."""
+    change(connection, table, merchant_id, row_id, values)
+    new_version(connection, merchant_id, merchants.c.setup_version)
+
+
+def new_version(connection: Connection, merchant_id: str, *versions: Column) -> None:
+    """Raises versions of the merchant's row by one."""
+    connection.execute(
+        update(merchants)
+        .where(merchants.c.merchant_id == merchant_id)
+        .values({version: version + 1 for version in versions})
+    )
 
 
 def page(

@@ -7,7 +7,7 @@ since the epoch, UTC (`…_ms`); money is integer minor units (`…_minor`); `�
 (`core.fingerprints`), fixed-width stand-ins for wide or personal text; JSON is stored as text and read by its caller.
 """
 
-from sqlalchemy import CheckConstraint, Index, PrimaryKeyConstraint, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, PrimaryKeyConstraint, UniqueConstraint
 
 from refledger.store.columns import flag, merchant, number, table, text_column
 from refledger.store.columns import metadata as metadata
@@ -55,6 +55,7 @@ merchants = table(
     text_column("merchant_id", primary_key=True),
     text_column("name"),
     text_column("fingerprint_key"),  # hex; keys every fingerprint of this merchant's data
+    number("setup_version", server_default="0"),  # rises with each change of a program, affiliate or coupon
     number("lists_version", server_default="0"),  # rises with each change of `list_entries`
     number("created_ms"),
 )
@@ -213,7 +214,9 @@ conversions = table(
     text_column("coupon_id", nullable=True),
     text_column("email"),
     text_column("email_key"),
-    text_column("identity_key", nullable=True),  # held while the conversion stands, released by a rejection
+    text_column(
+        "identity", nullable=True
+    ),  # its type, while it stands as its customer's; released by a rejection
     text_column("order_key", nullable=True),  # likewise
     text_column("order_id", nullable=True),
     text_column("customer_id", nullable=True),
@@ -229,28 +232,15 @@ conversions = table(
     text_column("click_id", nullable=True),
     text_column("metadata", nullable=True),
     text_column("attempt_id", nullable=True),
-    number(
-        "accepted_no", nullable=True
-    ),  # the affiliate's n-th accepted, for limits; none: counts towards none
+    number("accepted_no", nullable=True),  # the affiliate's n-th, for limits; none: counts towards none
     number("verified_no", nullable=True),  # the n-th verified one
     number("at_ms"),
     number("updated_ms"),
     PrimaryKeyConstraint("merchant_id", "id"),
-    # One index for two ends: an identity belongs to one address, so this keeps identities unique, and finds
-    # everything that a customer did.
-    UniqueConstraint("merchant_id", "email_key", "identity_key"),
+    # One index for two ends: one conversion of each type stands for a customer, and everything that they did is
+    # found.
+    UniqueConstraint("merchant_id", "email_key", "identity"),
     UniqueConstraint("merchant_id", "order_key"),
-    Index("uq_conversions_accepted_no", "merchant_id", "affiliate_id", "mode", "accepted_no", unique=True),
-    Index(
-        "uq_conversions_verified_no",
-        "merchant_id",
-        "affiliate_id",
-        "mode",
-        "verified_no",
-        unique=True,
-        sqlite_where=text("verified_no IS NOT NULL"),
-        postgresql_where=text("verified_no IS NOT NULL"),
-    ),
     CheckConstraint("revenue_minor >= 0 AND commission_minor >= 0", name="amounts"),
     CheckConstraint("decision IN ('pending', 'pending_review', 'approved', 'rejected')", name="decision"),
     CheckConstraint("mode IN ('live', 'test')", name="mode"),
@@ -265,15 +255,29 @@ decisions = table(
     PrimaryKeyConstraint("merchant_id", "conversion_id"),
 )
 
+# When an affiliate's n-th conversion was accepted, for limits; kept for as long as these look back. By day, so that
+# what is looked up lies together however many came before.
+acceptances = table(
+    "acceptances",
+    merchant(),
+    number("day"),
+    text_column("affiliate_id"),
+    text_column("mode"),
+    text_column("counts"),  # accepted | verified
+    number("no"),
+    number("at_ms"),
+    PrimaryKeyConstraint("merchant_id", "day", "affiliate_id", "mode", "counts", "no"),
+    sqlite_with_rowid=False,
+)
+
 # Who else was seen under the same fingerprint lately (`core.fraud.sightings`).
 sightings = table(
     "sightings",
     merchant(),
     text_column("key"),
     number("at_ms"),
-    text_column("subject_id"),  # the conversion
-    text_column("customer_key"),
-    PrimaryKeyConstraint("merchant_id", "key", "at_ms", "subject_id"),
+    text_column("customer_key"),  # whose it is; of a confirmed fraud, the conversion
+    PrimaryKeyConstraint("merchant_id", "key", "at_ms", "customer_key"),
     sqlite_with_rowid=False,
 )
 

@@ -33,7 +33,9 @@ _ROUTES = Query(
 
 _ids = rows_of("ids")
 _KEYS = Query(
-    select(api_keys.c.merchant_id, api_keys.c.id, api_keys.c.kind, api_keys.c.mode).select_from(
+    select(
+        api_keys.c.merchant_id, api_keys.c.id, api_keys.c.kind, api_keys.c.mode, merchants.c.setup_version
+    ).select_from(
         _ids.join(
             api_keys,
             and_(
@@ -41,7 +43,7 @@ _KEYS = Query(
                 api_keys.c.id == item(_ids, 1),
                 api_keys.c.revoked_ms.is_(None),
             ),
-        )
+        ).join(merchants, merchants.c.merchant_id == item(_ids, 0))
     )
 )
 
@@ -140,18 +142,15 @@ _LISTS = Query(
 )
 
 
-def credentials(connection: Connection, hashes: Iterable[str]) -> dict[str, tuple[str, str, str, str]]:
-    """Key hash → (merchant id, key id, kind, mode), of keys that are known and not revoked."""
-    routes = _ROUTES.rows(connection, hashes=[[each] for each in set(hashes)])
-    if not routes:
-        return {}
-    found = _KEYS.rows(connection, ids=[[merchant_id, key_id] for _, merchant_id, key_id in routes])
-    keys = {(row[0], row[1]): tuple(row) for row in found}
-    return {
-        key_hash: keys[merchant_id, key_id]
-        for key_hash, merchant_id, key_id in routes
-        if (merchant_id, key_id) in keys
-    }
+def routes_of(connection: Connection, hashes: Iterable[str]) -> dict[str, Pair]:
+    """Key hash → (merchant id, key id), where it leads to one; which never changes."""
+    found = _ROUTES.rows(connection, hashes=[[each] for each in hashes])
+    return {key_hash: (merchant_id, key_id) for key_hash, merchant_id, key_id in found}
+
+
+def keys_in_force(connection: Connection, ids: Iterable[Pair]) -> dict[Pair, tuple[str, str, int]]:
+    """(merchant id, key id) → (kind, mode, version of the merchant's set-up), of keys that are not revoked."""
+    return {(row[0], row[1]): row[2:] for row in _look_up(_KEYS, connection, ids)}
 
 
 def programs_of(connection: Connection, ids: Iterable[Pair]) -> dict[Pair, Program]:

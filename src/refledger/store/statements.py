@@ -157,19 +157,20 @@ class Insert:
         self.table, self.suffix = table, suffix
         self.columns = [column.name for column in table.columns]
         self.pick = itemgetter(*self.columns)
+        names, marks = ", ".join(self.columns), ", ".join("?" * len(self.columns))
+        self._sqlite = f"INSERT INTO {table.name} ({names}) VALUES ({marks}) {suffix}"
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         if not rows:
             return
         raw = connection.connection.driver_connection
-        names = ", ".join(self.columns)
         if connection.dialect.name == "sqlite":
-            marks = ", ".join("?" * len(self.columns))
-            raw.executemany(
-                f"INSERT INTO {self.table.name} ({names}) VALUES ({marks}) {self.suffix}",
-                map(self.pick, rows),
-            )
+            if len(rows) == 1:
+                raw.execute(self._sqlite, self.pick(rows[0]))
+            else:
+                raw.executemany(self._sqlite, map(self.pick, rows))
             return
+        names = ", ".join(self.columns)
         values = ", ".join(
             f"CAST(r.value ->> {n} AS {kind})" for n, kind in enumerate(self._postgresql_types())
         )

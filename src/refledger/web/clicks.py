@@ -150,7 +150,7 @@ class ReportClick:
             return await _send(send, 204, PREFLIGHT.copy())
         headers = dict(scope["headers"])
         cors = origin_headers(headers.get(b"origin"))
-        body = await read_body(receive, timeout_s=self._body_timeout_s)
+        body = await read_body(scope, receive, timeout_s=self._body_timeout_s)
         try:
             outcome = body if isinstance(body, Refusal) else await self._report(scope, headers, body, cors)
         except Refused as why:

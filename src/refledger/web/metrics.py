@@ -1,6 +1,7 @@
 """What is counted, for Prometheus. Labels are bounded: routes by template, codes by refusal."""
 
 import os
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -44,11 +45,16 @@ def request_answered(route: str, method: str, status: int, seconds: float) -> No
     _seconds[route].observe(seconds)
 
 
+@cache
+def _labelled(code: str) -> Counter:
+    return answers.labels(code)
+
+
 def observers() -> Observers:
     """Services' ears, for `Observers`' callers."""
     return Observers(
         group_settled=lambda size, seconds: (group_size.observe(size), commit_seconds.observe(seconds)),
-        answered=lambda code: answers.labels(code).inc(),
+        answered=lambda code: _labelled(code).inc(),
         clicks_stored=lambda n, seconds: (click_group_size.observe(n), click_commit_seconds.observe(seconds)),
         waiting=lambda kind, n: queue_waiting.labels(kind).set(n),
     )

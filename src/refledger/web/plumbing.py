@@ -32,6 +32,7 @@ READ_OFF_BYTES = 4 * 1024 * 1024
 
 
 REQUEST_ID = "refledger.request_id"
+WHOLE = "refledger.whole"  # set in the scope once all of the request is here
 
 
 def request_id_of(scope: Scope) -> str:
@@ -39,20 +40,25 @@ def request_id_of(scope: Scope) -> str:
     return scope.get(REQUEST_ID, "")
 
 
-async def read_body(receive: Receive, most: int = MAX_BODY_BYTES, *, timeout_s: float) -> bytes | Refusal:
+async def read_body(
+    scope: Scope, receive: Receive, most: int = MAX_BODY_BYTES, *, timeout_s: float
+) -> bytes | Refusal:
     """The whole body of a request; a refusal where it is longer than `most` bytes or takes too long."""
+    if WHOLE in scope:
+        return await _read(receive, most)
     try:
         async with asyncio.timeout(timeout_s):
-            message = await receive()
-            body = message.get("body", b"")
-            if not message.get("more_body") and message["type"] == "http.request" and len(body) <= most:
-                return body
-            return await _read_on(receive, message, most)
+            return await _read(receive, most)
     except TimeoutError:
         return Refusal(Reason.BODY_TIMEOUT)
 
 
-async def _read_on(receive: Receive, message: Message, most: int) -> bytes | Refusal:
+async def _read(receive: Receive, most: int) -> bytes | Refusal:
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body = message.get("body", b"")
+        if len(body) <= most:
+            return body
     parts, length = [], 0
     while message["type"] == "http.request":
         part = message.get("body", b"")

@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from refledger.core.ids import make_id
 from refledger.core.refusals import Reason, Refusal
 from refledger.web.errors import error_body
-from refledger.web.plumbing import READ_OFF_BYTES
+from refledger.web.plumbing import READ_OFF_BYTES, WHOLE
 
 
 class _HeadTooLarge(Exception):
@@ -69,6 +69,11 @@ class Protocol(HttpToolsProtocol):
                 self._too_large = True
                 raise _HeadTooLarge
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        # Mostly in the very read that brought the head, before anybody asks for the body: no wait for it need be timed.
+        self.scope[WHOLE] = True
+        super().on_message_complete()
 
     def on_body(self, body: bytes) -> None:
         """What comes after the answer is nobody's: read off so that its sender sees the answer, but not for ever."""

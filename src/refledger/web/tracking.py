@@ -72,7 +72,7 @@ class TrackConversion:
             await send({"type": "http.response.body", "body": b""})
             return
         headers = dict(scope["headers"])
-        body = await read_body(receive, timeout_s=self._body_timeout_s)
+        body = await read_body(scope, receive, timeout_s=self._body_timeout_s)
         claim = body if isinstance(body, Refusal) else self._read(scope, headers, body)
         outcome = claim if isinstance(claim, Refusal) else await self._desk.submit(claim)
         if isinstance(outcome, Refusal):

@@ -156,7 +156,7 @@ async def _admit(request: Request) -> Request:
 
 
 async def _body(request: Request, timeout_s: float) -> bytes:
-    body = await read_body(request.receive, MAX_BODY_BYTES, timeout_s=timeout_s)
+    body = await read_body(request.scope, request.receive, MAX_BODY_BYTES, timeout_s=timeout_s)
     if isinstance(body, Refusal):
         raise Refused(body)
     return body

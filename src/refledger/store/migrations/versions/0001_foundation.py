@@ -67,6 +67,7 @@ def _routing() -> None:
         _text("merchant_id"),
         _text("name"),
         _text("fingerprint_key"),
+        _number("setup_version", server_default="0"),
         _number("lists_version", server_default="0"),
         _number("created_ms"),
         sa.PrimaryKeyConstraint("merchant_id", name="pk_merchants"),
@@ -239,7 +240,7 @@ def _conversions() -> None:
         _text("coupon_id", nullable=True),
         _text("email"),
         _text("email_key"),
-        _text("identity_key", nullable=True),
+        _text("identity", nullable=True),
         _text("order_key", nullable=True),
         _text("order_id", nullable=True),
         _text("customer_id", nullable=True),
@@ -269,24 +270,10 @@ def _conversions() -> None:
         sa.UniqueConstraint(
             "merchant_id",
             "email_key",
-            "identity_key",
-            name="uq_conversions_merchant_id_email_key_identity_key",
+            "identity",
+            name="uq_conversions_merchant_id_email_key_identity",
         ),
         sa.UniqueConstraint("merchant_id", "order_key", name="uq_conversions_merchant_id_order_key"),
-    )
-    op.create_index(
-        "uq_conversions_accepted_no",
-        "conversions",
-        ["merchant_id", "affiliate_id", "mode", "accepted_no"],
-        unique=True,
-    )
-    op.create_index(
-        "uq_conversions_verified_no",
-        "conversions",
-        ["merchant_id", "affiliate_id", "mode", "verified_no"],
-        unique=True,
-        sqlite_where=sa.text("verified_no IS NOT NULL"),
-        postgresql_where=sa.text("verified_no IS NOT NULL"),
     )
     _table(
         "decisions",
@@ -296,13 +283,26 @@ def _conversions() -> None:
         sa.PrimaryKeyConstraint("merchant_id", "conversion_id", name="pk_decisions"),
     )
     _table(
+        "acceptances",
+        _text("merchant_id"),
+        _number("day"),
+        _text("affiliate_id"),
+        _text("mode"),
+        _text("counts"),
+        _number("no"),
+        _number("at_ms"),
+        sa.PrimaryKeyConstraint(
+            "merchant_id", "day", "affiliate_id", "mode", "counts", "no", name="pk_acceptances"
+        ),
+        sqlite_with_rowid=False,
+    )
+    _table(
         "sightings",
         _text("merchant_id"),
         _text("key"),
         _number("at_ms"),
-        _text("subject_id"),
         _text("customer_key"),
-        sa.PrimaryKeyConstraint("merchant_id", "key", "at_ms", "subject_id", name="pk_sightings"),
+        sa.PrimaryKeyConstraint("merchant_id", "key", "at_ms", "customer_key", name="pk_sightings"),
         sqlite_with_rowid=False,
     )
 
