@@ -53,6 +53,7 @@ def emptied(postgresql_databases):
         with psycopg.connect(url) as connection:
             connection.execute("DROP SCHEMA public CASCADE")
             connection.execute("CREATE SCHEMA public")
+            connection.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")  # as in a database just created
         yield url
 
 
@@ -377,6 +378,9 @@ def test_a_source_that_is_not_there_is_told(copier):
     done = copier.run("copy", "--database", "sqlite:///none.db", "--to", "sqlite:///copy.db")
     assert done.returncode == 1 and "there is no database at none.db" in done.stderr
     assert list(copier.folder.iterdir()) == []
+    (copier.folder / "empty.db").touch()
+    done = copier.run("copy", "--database", "sqlite:///empty.db", "--to", "sqlite:///copy.db")
+    assert done.returncode == 1 and "the source holds nothing of refledger" in done.stderr
 
 
 def test_a_target_that_is_no_address_names_the_option(copier, source):

@@ -98,6 +98,10 @@ def _standing_still(source: Database, target: Database) -> Iterator[Connection]:
 
 def _refuse_unfit(source: Database, target: Database) -> None:
     revision = migrate.current(source)
+    if revision is None:
+        raise CannotCopy(
+            "the source holds nothing of refledger: look at --database and REFLEDGER_DATABASE_URL"
+        )
     if migrate.is_half_copied(revision):
         raise CannotCopy("the source is itself a copy that was not finished: finish that one first")
     if revision != migrate.head():
