@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from refledger import __version__
-from refledger.cli.support import opened, opened_existing, settings
+from refledger.cli.support import Sentence, opened, opened_existing, settings
 
 app = typer.Typer(
     help="Affiliate and referral conversion tracking with a real ledger underneath.",
@@ -145,13 +145,26 @@ def revoke_key(
 
 
 @app.command()
-def migrate(database: Url = None) -> None:
+def migrate(
+    database: Url = None,
+    role: Annotated[
+        str | None,
+        typer.Option(
+            "--grant", metavar="ROLE", help="PostgreSQL: also give this role what it needs to serve, no more."
+        ),
+    ] = None,
+) -> None:
     """Bring the database to the newest revision. `serve` and `init` do it too."""
     from refledger.store import migrate as migrations
 
     with opened(settings(database), migrated=False) as opened_database:
+        if role is not None and opened_database.is_sqlite:
+            raise Sentence("--grant is for PostgreSQL: SQLite knows no roles")
         done = migrations.upgrade(opened_database)
         print(f"{'migrated to' if done else 'already at'} revision {migrations.current(opened_database)}")
+        if role is not None:
+            migrations.grant(opened_database, role)
+            print(f"{role} may serve")
 
 
 @app.command()

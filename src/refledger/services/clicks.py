@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -17,12 +17,13 @@ from refledger.core.refusals import Reason, Refusal
 from refledger.services.observe import Observers
 from refledger.services.routes import AffiliateRoute, ProgramRoute
 from refledger.store import clicks as store
-from refledger.store.engine import Connection, Database, Unavailable, is_conflict
+from refledger.store.engine import Connection, Database, Unavailable, is_conflict, see
 
 log = structlog.get_logger()
 
 MOST_TOGETHER = 500  # a transaction holds the other writers up for no longer than this many take
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.05, 1.0
+_LONGEST_WAIT_S = 5.0
 _MOST_TEXT, _MOST_AGENT = 2000, 1024
 
 
@@ -48,7 +49,8 @@ class ClickBuffer:
         self._observers = observers or Observers()
         self._arrived: deque[tuple] = deque()
         self._accepted = self._done = 0
-        self._counting = threading.Lock()
+        self._stored = threading.Condition()  # of what is taken and not committed yet
+        self._being_stored = 0
         self._spoiled = False  # something waits that cannot be stored with others
         self._awake, self._first_s = False, 0.0
         self._wake, self._closing = threading.Event(), threading.Event()
@@ -96,6 +98,9 @@ class ClickBuffer:
         taken: list[tuple] = []
 
         def ride(connection: Connection) -> None:
+            # What another transaction stores just now is seen once that has ended.
+            with self._stored:
+                self._stored.wait_for(lambda: not self._being_stored, _LONGEST_WAIT_S)
             if not self._spoiled:
                 self._take(taken, MOST_TOGETHER)
                 _write(connection, taken)
@@ -159,19 +164,28 @@ class ClickBuffer:
         self._count(len(taken))
 
     def _take(self, taken: list[tuple], most: int) -> None:
-        while self._arrived and len(taken) < most:
-            taken.append(self._arrived.popleft())
+        with self._stored:
+            with suppress(IndexError):
+                while len(taken) < most:
+                    taken.append(self._arrived.popleft())
+            self._being_stored += len(taken)
 
     def _give_back(self, taken: list[tuple]) -> None:
-        self._arrived.extendleft(reversed(taken))
+        with self._stored:
+            self._arrived.extendleft(reversed(taken))
+            self._being_stored -= len(taken)
+            self._stored.notify_all()
         taken.clear()
 
     def _count(self, clicks: int) -> None:
-        with self._counting:
+        with self._stored:
             self._done += clicks
+            self._being_stored -= clicks
+            self._stored.notify_all()
 
 
 def _write(connection: Connection, taken: list[tuple]) -> None:
+    see(connection, {row[0] for row, _ in taken})
     store.store(connection, [row for row, why in taken if why is None])
     store.store_automated(connection, [(*row, why) for row, why in taken if why is not None])
 

@@ -16,7 +16,7 @@ from refledger.services.merchants import ACTOR, create_merchant
 from refledger.services.notes import Entropy
 from refledger.store import merchants as store
 from refledger.store import programs as program_store
-from refledger.store.engine import Connection, Database
+from refledger.store.engine import EVERYONE, Connection, Database
 
 FILE = "demo.json"
 MERCHANT = "Demo shop"
@@ -30,12 +30,12 @@ def ensure_demo(
     """The demo merchant's ids and keys; made where the database holds none of them yet."""
     path = data_dir / FILE
     kept = _read(path)
-    with database.read() as connection:
+    with database.read(EVERYONE) as connection:
         known = kept is not None and store.merchant(connection, kept["merchant_id"]) is not None
     if not known:
         kept = create_merchant(database, secret, MERCHANT, now_ms, entropy)
         _write(path, kept)
-    with database.write() as connection:
+    with database.write(kept["merchant_id"]) as connection:
         merchant = store.merchant(connection, kept["merchant_id"])
         found, _ = program_store.list_programs(connection, kept["merchant_id"], None, 500, None)
         program = found[-1] if found else _make_program(connection, merchant, now_ms, entropy)

@@ -16,7 +16,7 @@ from refledger.core import addresses
 from refledger.core.programs import DAY_MS
 from refledger.settings import Settings
 from refledger.store import diagnostics, migrate
-from refledger.store.engine import Connection, Database, Unavailable
+from refledger.store.engine import EVERYONE, Connection, Database, Unavailable
 
 LOW_DISK_BYTES = 500_000_000
 PROXY_CLASSES = ("private", "loopback", "carrier_nat", "link_local")
@@ -80,7 +80,7 @@ def examine(settings: Settings, database: Database, now_ms: int) -> Iterator[Fin
     if failed:
         yield Finding("warn", "data", "not looked at until the failures above are mended")
         return
-    with database.read() as connection:
+    with database.read(EVERYONE) as connection:
         patient = Patient(settings, database, now_ms, connection)
         for subject, check in CONTENTS:
             yield from _guarded(subject, check, patient)

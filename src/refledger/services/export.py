@@ -6,13 +6,13 @@ from typing import BinaryIO
 import orjson
 
 from refledger.store import dump
-from refledger.store.engine import Database
+from refledger.store.engine import EVERYONE, Database
 
 
 def export(database: Database, output: BinaryIO, tell: Callable[[str], None]) -> int:
     """Answers the number of rows; `tell` hears of each table as it is done."""
     total = 0
-    with database.read() as connection:
+    with database.read(EVERYONE) as connection:
         for table in dump.table_names():
             written = 0
             for row in dump.rows(connection, table):

@@ -11,7 +11,7 @@ from refledger.core.refusals import Reason
 from refledger.services.histories import WINDOWS_MS
 from refledger.services.writing import REMEMBERED_MS
 from refledger.store import housekeeping as store
-from refledger.store.engine import Database
+from refledger.store.engine import EVERYONE, Database
 
 log = structlog.get_logger()
 
@@ -84,18 +84,18 @@ class Housekeeping:
 
     def forget(self) -> None:
         """Removes all that is older than it is kept, merchant by merchant, a few rows at a time."""
-        with self._database.read() as connection:
+        with self._database.read(EVERYONE) as connection:
             merchant_ids = store.merchant_ids(connection)
         for merchant_id in merchant_ids:
             for kind, (find, drop) in store.KINDS.items():
                 until_ms = self._clock() - KEPT_MS[kind]
                 while old := self._find(find, merchant_id, until_ms):
                     for batch in store.in_batches(old):
-                        with self._database.write() as connection:
+                        with self._database.write(merchant_id) as connection:
                             drop(connection, merchant_id, batch, until_ms)
                         if self._closing.is_set():
                             return
 
     def _find(self, find: store.Find, merchant_id: str, until_ms: int) -> list[tuple]:
-        with self._database.read() as connection:
+        with self._database.read(merchant_id) as connection:
             return find(connection, merchant_id, until_ms)

@@ -11,7 +11,7 @@ from refledger.core.conversions import shown_status
 from refledger.core.events import EventType
 from refledger.core.ledger import target
 from refledger.store import proof
-from refledger.store.engine import Connection, Database
+from refledger.store.engine import EVERYONE, Connection, Database
 from refledger.store.schema import ACCOUNTS
 
 Row = dict[str, Any]
@@ -25,7 +25,7 @@ _DECISIONS = {
 
 def verify(database: Database, tell: Callable[[int, int], None] | None = None) -> Iterator[str]:
     """Each violation in words; none if the ledger holds. `tell`: conversions proven so far, and in all."""
-    with database.read() as connection:
+    with database.read(EVERYONE) as connection:
         yield from _standings(connection)
         yield from _conversions(connection, tell or (lambda done, total: None))
 

@@ -8,7 +8,7 @@ from refledger.core.keys import ENTROPY_BYTES, hash_key, hint, make_key
 from refledger.services.credentials import Tenant
 from refledger.services.notes import Entropy, note
 from refledger.store import merchants as store
-from refledger.store.engine import Database
+from refledger.store.engine import EVERYONE, Database
 
 FIRST_KEYS = (
     ("publishable_key", "publishable", "live"),
@@ -53,7 +53,7 @@ def create_merchant(
     for label, kind, mode in FIRST_KEYS:
         made[label], row = _make(secret, merchant_id, kind, mode, "", now_ms, entropy)
         rows.append(row)
-    with database.write() as connection:
+    with database.write(merchant_id) as connection:
         store.add_merchant(
             connection,
             {
@@ -91,7 +91,7 @@ def create_key(
     """`id` and `key`, the only time the key is seen."""
     key, row = _make(secret, merchant_id, kind, mode, label, now_ms, entropy)
     changes = {name: [None, row[name]] for name in ("kind", "hint", "label")}
-    with database.write() as connection:
+    with database.write(merchant_id) as connection:
         if store.merchant(connection, merchant_id) is None:
             raise UnknownMerchant(merchant_id)
         store.add_keys(connection, [row])
@@ -101,14 +101,14 @@ def create_key(
 
 def list_keys(database: Database, merchant_id: str) -> list[dict]:
     """Without their hashes; revoked ones too."""
-    with database.read() as connection:
+    with database.read(merchant_id) as connection:
         rows = store.keys_of(connection, merchant_id)
     return [{name: value for name, value in row.items() if name != "key_hash"} for row in rows]
 
 
 def revoke_key(database: Database, key_id: str, now_ms: int, entropy: Entropy = os.urandom) -> dict:
     """From the commit on the key is unknown. Raises `UnknownKey`."""
-    with database.write() as connection:
+    with database.write(EVERYONE) as connection:
         row = next(iter(store.find_keys(connection, key_id)), None)
         if row is None or not store.revoke_key(connection, row["merchant_id"], key_id, now_ms):
             raise UnknownKey(key_id)
@@ -121,7 +121,7 @@ def revoke_key(database: Database, key_id: str, now_ms: int, entropy: Entropy = 
 
 def choose(database: Database, merchant_id: str | None) -> dict:
     """The merchant of that id, or the only one there is. Raises `UnknownMerchant` with words."""
-    with database.read() as connection:
+    with database.read(EVERYONE) as connection:
         found = store.all_merchants(connection)
     if merchant_id is not None:
         found = [row for row in found if row["merchant_id"] == merchant_id]

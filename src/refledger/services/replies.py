@@ -68,7 +68,7 @@ def settle(
 
 def _once(database, tenant, call, now_ms, work, refuse) -> Answer:
     try:
-        with database.write() as connection:
+        with database.write(tenant.merchant_id) as connection:
             earlier = _earlier(database, connection, tenant, call, now_ms)
             if earlier:
                 return earlier
@@ -79,7 +79,7 @@ def _once(database, tenant, call, now_ms, work, refuse) -> Answer:
         answer = refuse(refused.refusal)
     if call is None or answer.status != 409:
         return answer
-    with database.write() as connection:
+    with database.write(tenant.merchant_id) as connection:
         earlier = _earlier(database, connection, tenant, call, now_ms)
         if earlier:
             return earlier

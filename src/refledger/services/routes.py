@@ -18,7 +18,7 @@ from refledger.core.fingerprints import code_key
 from refledger.core.keys import hash_key, read_key
 from refledger.core.refusals import Reason, Refusal, Refused
 from refledger.store import clicks as store
-from refledger.store.engine import Connection, Database, Unavailable
+from refledger.store.engine import Connection, Database, Unavailable, see
 
 TTL_S = 1.0
 LASTING_TTL_S = 10.0  # of live links: a conversion asks again anyway whether its affiliate is live
@@ -196,11 +196,13 @@ def _load_key(connection: Connection, key_hash: str) -> KeyRoute | None:
 
 
 def _load_program(connection: Connection, merchant_id: str, program_id: str) -> ProgramRoute | None:
+    see(connection, [merchant_id])
     row = store.find_program(connection, merchant_id, program_id)
     return row and _program(row)
 
 
 def _load_affiliate(connection: Connection, merchant_id: str, code_key: str) -> AffiliateRoute | None:
+    see(connection, [merchant_id])
     row = store.find_affiliate(connection, merchant_id, code_key)
     return AffiliateRoute(row[0], row[1]) if row and row[2] == "active" else None
 

@@ -14,7 +14,7 @@ from refledger.core.lists import Lists
 from refledger.core.programs import Affiliate, Coupon, Program
 from refledger.services.claims import EMPTY_LISTS, Credential
 from refledger.store import setup
-from refledger.store.engine import Connection
+from refledger.store.engine import Connection, see
 
 MOST_KEPT = 50_000
 
@@ -40,6 +40,7 @@ class Shelf:
             self._make_room()
             self._routes |= setup.routes_of(connection, missing)
         places = {self._routes[each] for each in wanted if each in self._routes}
+        see(connection, {merchant_id for merchant_id, _ in places})
         found = setup.keys_in_force(connection, places) if places else {}
         for (merchant_id, _), (*_, version) in found.items():
             if self._versions.get(merchant_id, version) != version:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Table, bindparam, insert, select
 
-from refledger.store.engine import Connection
+from refledger.store.engine import Connection, see
 from refledger.store.schema import (
     affiliates,
     api_key_routes,
@@ -20,13 +20,20 @@ from refledger.store.statements import Query, item, number_item, rows_of
 
 # ── what leads to a click ──────────────────────────────────────────────────────────────────────────────────
 
+_KEY_ROUTE = Query(
+    select(api_key_routes.c.merchant_id, api_key_routes.c.key_id).where(
+        api_key_routes.c.key_hash == bindparam("key_hash")
+    )
+)
 _KEY = Query(
     select(api_keys.c.merchant_id, api_keys.c.id, api_keys.c.kind, api_keys.c.mode).where(
-        api_key_routes.c.key_hash == bindparam("key_hash"),
-        api_keys.c.merchant_id == api_key_routes.c.merchant_id,
-        api_keys.c.id == api_key_routes.c.key_id,
+        api_keys.c.merchant_id == bindparam("merchant_id"),
+        api_keys.c.id == bindparam("key_id"),
         api_keys.c.revoked_ms.is_(None),
     )
+)
+_SLUG_ROUTE = Query(
+    select(slug_routes.c.merchant_id, slug_routes.c.program_id).where(slug_routes.c.slug == bindparam("slug"))
 )
 
 _PROGRAM = (
@@ -43,15 +50,7 @@ _PROGRAM_BY_ID = Query(
     select(*_PROGRAM).where(
         programs.c.merchant_id == bindparam("merchant_id"),
         programs.c.id == bindparam("program_id"),
-        merchants.c.merchant_id == programs.c.merchant_id,
-    )
-)
-_PROGRAM_BY_SLUG = Query(
-    select(*_PROGRAM).where(
-        slug_routes.c.slug == bindparam("slug"),
-        programs.c.merchant_id == slug_routes.c.merchant_id,
-        programs.c.id == slug_routes.c.program_id,
-        merchants.c.merchant_id == programs.c.merchant_id,
+        merchants.c.merchant_id == bindparam("merchant_id"),
     )
 )
 _AFFILIATE = Query(
@@ -63,7 +62,10 @@ _AFFILIATE = Query(
 
 def find_key(connection: Connection, key_hash: str) -> tuple | None:
     """Merchant, id, kind and mode of a key in force."""
-    return next(iter(_KEY.rows(connection, key_hash=key_hash)), None)
+    for merchant_id, key_id in _KEY_ROUTE.rows(connection, key_hash=key_hash):
+        see(connection, [merchant_id])
+        return next(iter(_KEY.rows(connection, merchant_id=merchant_id, key_id=key_id)), None)
+    return None
 
 
 def find_program(connection: Connection, merchant_id: str, program_id: str) -> tuple | None:
@@ -73,7 +75,10 @@ def find_program(connection: Connection, merchant_id: str, program_id: str) -> t
 
 def find_program_by_slug(connection: Connection, slug: str) -> tuple | None:
     """As `find_program`."""
-    return next(iter(_PROGRAM_BY_SLUG.rows(connection, slug=slug)), None)
+    for merchant_id, program_id in _SLUG_ROUTE.rows(connection, slug=slug):
+        see(connection, [merchant_id])
+        return find_program(connection, merchant_id, program_id)
+    return None
 
 
 def find_affiliate(connection: Connection, merchant_id: str, code_key: str) -> tuple | None:

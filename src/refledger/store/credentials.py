@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from refledger.store.engine import Connection
+from refledger.store.engine import Connection, see
 from refledger.store.merchants import Row
 from refledger.store.schema import api_key_routes, api_keys, merchants
 
@@ -16,6 +16,7 @@ def key_in_force(connection: Connection, key_hash: str) -> Row | None:
     ).first()
     if route is None:
         return None
+    see(connection, [route.merchant_id])
     found = connection.execute(
         select(
             api_keys.c.merchant_id,

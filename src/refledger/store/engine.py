@@ -42,9 +42,13 @@ class Database:
         self.writing: Connection | None = None  # SQLite: for whose turn it is
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """One transaction that may write; commits at the end, rolls back on any exception."""
+    def write(self, *merchant_ids: str) -> Iterator[Connection]:
+        """One transaction that may write; commits at the end, rolls back on any exception.
+
+        `merchant_ids`: whose rows it is about (see `see`).
+        """
         with self.turn, _named_faults(), self._writer() as writer, writer.begin():
+            see(writer, merchant_ids)
             yield writer
 
     @contextmanager
@@ -65,9 +69,10 @@ class Database:
             raise
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """One consistent snapshot."""
+    def read(self, *merchant_ids: str) -> Iterator[Connection]:
+        """One consistent snapshot, of these merchants' rows."""
         with _named_faults(), self.reader.connect() as connection:
+            see(connection, merchant_ids)
             yield connection
 
     def hold(self, connection: Connection, keys: Iterable[int], now_ms: int) -> int:
@@ -146,6 +151,22 @@ class Checkpoints:
 HOLD = """
 SELECT count(pg_advisory_xact_lock(k)), pg_logical_emit_message(true, 'refledger', '')
 FROM unnest(CAST(%s AS bigint[])) AS k"""
+
+
+EVERYONE = "*"  # for what is about the whole installation
+
+
+def see(connection: Connection, merchant_ids: Iterable[str]) -> None:
+    """From here on the transaction sees the rows of these merchants, and no others; `EVERYONE`: all.
+
+    A second wall behind each statement's own condition: PostgreSQL's row-level security, which stands where the service's role
+    does not own the tables (docs/scaling.md). Without a word it shows nothing.
+    """
+    if merchant_ids and connection.dialect.name != "sqlite":
+        connection.connection.driver_connection.execute(SEE, [",".join(merchant_ids)])
+
+
+SEE = "SELECT set_config('refledger.merchants', %s, true)"
 
 
 def hold(connection: Connection, keys: Iterable[int]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from refledger.store import schema
 from refledger.store.engine import Database, Unavailable
 
 HERE = Path(__file__).parent / "migrations"
@@ -59,6 +60,18 @@ def upgrade(database: Database) -> bool:
             )
         _run(connection)
     return True
+
+
+def grant(database: Database, role: str) -> None:
+    """PostgreSQL: what a role that serves needs, and no more: it owns nothing, changes no table that is only added to, and
+    sees the merchants that each transaction names.
+    """
+    with database.write() as connection:
+        name = connection.dialect.identifier_preparer.quote(role)
+        for table in schema.metadata.sorted_tables:
+            deeds = "SELECT, INSERT" if table in schema.APPEND_ONLY else "SELECT, INSERT, UPDATE, DELETE"
+            connection.exec_driver_sql(f"GRANT {deeds} ON {table.name} TO {name}")
+        connection.exec_driver_sql(f"GRANT SELECT ON alembic_version TO {name}")
 
 
 def _revision(connection: Connection) -> str | None:

@@ -5,16 +5,16 @@ parameter (`rows_of`): each statement is one statement, however many rows it is 
 engines in a statement's text is decided here, and nowhere else.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any
 
 import orjson
 from sqlalchemy import BigInteger, Table, Text, bindparam
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.expression import FunctionElement, TableValuedAlias
 
 # ── sets of rows as one parameter ────────────────────────────────────────────────────────────────────────────────
@@ -48,7 +48,13 @@ def rows_of(parameter: str) -> TableValuedAlias:
     return _Rows(bindparam(parameter)).table_valued("value", name=parameter)
 
 
-# SQLite: a VALUES clause, as long as the rows need (see `_spread`): it costs a tenth of reading JSON.
+@compiles(item)
+@compiles(number_item)
+def _item(element, compiler, **options):
+    return f"{element.rows_name}.column{element.position + 1}"
+
+
+# SQLite: a VALUES clause, as long as the rows need (see `_spread_out`): it costs a tenth of reading JSON.
 
 
 @compiles(_Rows, "sqlite")
@@ -57,28 +63,29 @@ def _sqlite_rows(element, compiler, **options):
     return f"(VALUES /*{element.clauses.clauses[0].key}*/{parameter})"
 
 
-@compiles(item, "sqlite")
-@compiles(number_item, "sqlite")
-def _sqlite_item(element, compiler, **options):
-    return f"{element.rows_name}.column{element.position + 1}"
-
-
-# PostgreSQL: one JSON parameter, so that a statement's text is the same for any number of rows.
+# PostgreSQL: an array for each column (see `_unnested`), so that a statement's text is the same for any number of rows.
+# Plain columns, not expressions over JSON: under row-level security only those may be looked up in an index.
 
 
 @compiles(_Rows, "postgresql")
 def _postgresql_rows(element, compiler, **options):
-    return f"json_array_elements(CAST({compiler.process(element.clauses, **options)} AS json))"
+    return f"/*{element.clauses.clauses[0].key}*/"
 
 
-@compiles(item, "postgresql")
-def _postgresql_item(element, compiler, **options):
-    return f"({compiler.process(element.clauses, **options)} ->> {element.position})"
-
-
-@compiles(number_item, "postgresql")
-def _postgresql_number_item(element, compiler, **options):
-    return f"CAST({compiler.process(element.clauses, **options)} ->> {element.position} AS bigint)"
+def _unnested(statement, text: str) -> tuple[str, dict[str, list[tuple[int, str]]]]:
+    """The text with its sets of rows as arrays, and of each set the columns used: (position, parameter)."""
+    used: dict[str, dict[int, str]] = {}
+    for element in visitors.iterate(statement):
+        if isinstance(element, item):
+            kind = "bigint" if isinstance(element, number_item) else "text"
+            used.setdefault(element.rows_name, {})[element.position] = kind
+    sets = {}
+    for name, kinds in used.items():
+        columns = sets[name] = [(position, f"{name}_{position}") for position in sorted(kinds)]
+        arrays = ", ".join(f"CAST(%({array})s AS {kinds[position]}[])" for position, array in columns)
+        names = ", ".join(f"column{position + 1}" for position, _ in columns)
+        text = text.replace(f"/*{name}*/", f"(SELECT * FROM unnest({arrays}) AS r({names}))")
+    return text, sets
 
 
 # ── statements ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -89,7 +96,8 @@ class Query:
 
     def __init__(self, statement):
         self.statement = statement
-        self._compiled: dict[str, tuple[str, list[str] | None, Mapping[str, Any]]] = {}
+        self._sqlite: tuple[str, list[str], Mapping[str, Any]] | None = None
+        self._postgresql: tuple[str, dict[str, list[tuple[int, str]]], Mapping[str, Any]] | None = None
         self._spread: dict[tuple[tuple[str, int, int], ...], str] = {}
 
     def rows(self, connection: Connection, **parameters) -> list[tuple]:
@@ -101,14 +109,32 @@ class Query:
         return self._execute(connection, parameters).rowcount
 
     def _execute(self, connection: Connection, parameters: dict):
-        text, names, constants = self._compiled.get(connection.dialect.name) or self._compile(connection)
         raw = connection.connection.driver_connection
-        if names is None:
-            sent = {
-                name: _json(value) if isinstance(value, list) else value for name, value in parameters.items()
-            }
-            return raw.execute(text, constants | sent)
-        return raw.execute(*self._spread_out(text, names, constants | parameters))
+        if connection.dialect.name == "sqlite":
+            text, names, constants = self._sqlite or self._compile_for_sqlite(connection)
+            return raw.execute(*self._spread_out(text, names, constants | parameters))
+        text, sets, constants = self._postgresql or self._compile_for_postgresql(connection)
+        sent = constants | parameters
+        for name, columns in sets.items():
+            rows = sent.pop(name)
+            for position, array in columns:
+                sent[array] = [row[position] for row in rows]
+        return raw.execute(text, sent)
+
+    def _compile_for_sqlite(self, connection: Connection):
+        compiled = self._compile(connection)
+        self._sqlite = (str(compiled), compiled.positiontup, compiled.params)
+        return self._sqlite
+
+    def _compile_for_postgresql(self, connection: Connection):
+        compiled = self._compile(connection)
+        text, sets = _unnested(self.statement, str(compiled))
+        constants = {name: value for name, value in compiled.params.items() if name not in sets}
+        self._postgresql = (text, sets, constants)
+        return self._postgresql
+
+    def _compile(self, connection: Connection):
+        return self.statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
 
     def _spread_out(self, text: str, names: list[str], given: dict) -> tuple[str, list]:
         """Text and positional arguments for SQLite. Rows are padded with NULLs, which join nothing, to a power of
@@ -133,21 +159,9 @@ class Query:
             spread = self._spread[key] = text
         return spread, arguments
 
-    def _compile(self, connection: Connection):
-        compiled = self.statement.compile(
-            dialect=connection.dialect, compile_kwargs={"render_postcompile": True}
-        )
-        found = (str(compiled), compiled.positiontup, compiled.params)
-        self._compiled[connection.dialect.name] = found
-        return found
-
 
 # An empty list becomes one row of NULLs, wide enough for any statement here.
 _WIDEST = 16
-
-
-def _json(rows: list) -> str:
-    return orjson.dumps(rows).decode()
 
 
 class Insert:
@@ -159,6 +173,10 @@ class Insert:
         self.pick = itemgetter(*self.columns)
         names, marks = ", ".join(self.columns), ", ".join("?" * len(self.columns))
         self._sqlite = f"INSERT INTO {table.name} ({names}) VALUES ({marks}) {suffix}"
+        self._postgresql = (
+            f"INSERT INTO {table.name} ({names}) SELECT {names} "
+            f"FROM json_populate_recordset(CAST(NULL AS {table.name}), CAST(%s AS json)) {suffix}"
+        )
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         if not rows:
@@ -170,15 +188,4 @@ class Insert:
             else:
                 raw.executemany(self._sqlite, map(self.pick, rows))
             return
-        names = ", ".join(self.columns)
-        values = ", ".join(
-            f"CAST(r.value ->> {n} AS {kind})" for n, kind in enumerate(self._postgresql_types())
-        )
-        raw.execute(
-            f"INSERT INTO {self.table.name} ({names}) "
-            f"SELECT {values} FROM json_array_elements(CAST(%s AS json)) AS r {self.suffix}",
-            [_json([self.pick(row) for row in rows])],
-        )
-
-    def _postgresql_types(self) -> Iterator[str]:
-        return (column.type.compile(postgresql.dialect()) for column in self.table.columns)
+        raw.execute(self._postgresql, [orjson.dumps(rows).decode()])

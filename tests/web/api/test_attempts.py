@@ -127,7 +127,7 @@ def test_filters_and_what_was_only_counted(shop, testing, program, limited, data
 
 
 def test_clicks_of_people_and_of_machines(shop, testing, program, john, database, merchant, clock):
-    click = dict.fromkeys((column.name for column in clicks.columns), None) | {
+    click = dict.fromkeys(map(str, clicks.columns.keys())) | {
         "merchant_id": merchant["merchant_id"],
         "id": "click_01m3250v00e2atfqaj00000001",
         "program_id": program["id"],

@@ -56,7 +56,7 @@ class Call:
 
     def read(self, work: Callable[[Connection], dict[str, Any]]) -> Response:
         """Answers what `work` finds in one consistent snapshot."""
-        with self.house.database.read() as connection:
+        with self.house.database.read(self.tenant.merchant_id) as connection:
             return json_response(work(connection))
 
     def write(self, work: Callable[[Connection], dict[str, Any]], status: int = 200) -> Response:

@@ -10,6 +10,28 @@ revision = "0001"
 down_revision = None
 
 APPEND_ONLY = ("entries", "events", "audit")
+OF_MERCHANTS = (
+    "merchants",
+    "api_keys",
+    "programs",
+    "affiliates",
+    "coupons",
+    "policies",
+    "list_entries",
+    "clicks",
+    "automated_clicks",
+    "conversions",
+    "decisions",
+    "acceptances",
+    "sightings",
+    "attempts",
+    "attempt_hours",
+    "entries",
+    "standings",
+    "events",
+    "idempotency",
+    "audit",
+)
 
 
 def upgrade() -> None:
@@ -22,6 +44,9 @@ def upgrade() -> None:
     _events()
     for table in APPEND_ONLY:
         _guard(table)
+    if op.get_bind().dialect.name == "postgresql":
+        for table in OF_MERCHANTS:
+            _wall(table)
 
 
 def _table(name: str, *parts, **options) -> None:
@@ -444,4 +469,14 @@ def _guard(table: str) -> None:
     op.execute(
         f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
         "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    )
+
+
+def _wall(table: str) -> None:
+    """Only rows of the merchants that the transaction names (`store.engine.see`). The table's owner passes by it."""
+    named = "(SELECT string_to_array(current_setting('refledger.merchants', true), ','))"
+    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    op.execute(
+        f"CREATE POLICY merchants ON {table} "
+        f"USING (merchant_id = ANY (CAST({named} AS text[])) OR '*' = ANY (CAST({named} AS text[])))"
     )
