@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections import Counter
 from pathlib import Path
 
 import psycopg
@@ -207,18 +208,50 @@ def _await(process: subprocess.Popen, url: str, folder: Path) -> None:
 # ── databases ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+# Everything about a database but its rows: what must be as in the template for it to be used again.
+SHAPE = """
+SELECT md5(string_agg(each, ' ' ORDER BY each)) FROM (
+  SELECT format('%s %s %s %s', relname, relkind, relrowsecurity, relacl) FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace
+  UNION ALL SELECT format('%s %s %s', attrelid::regclass, attname, attnotnull) FROM pg_attribute
+    JOIN pg_class ON pg_class.oid = attrelid WHERE relnamespace = 'public'::regnamespace AND attnum > 0
+  UNION ALL SELECT conname FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+  UNION ALL SELECT format('%s %s', tgname, tgenabled) FROM pg_trigger
+  UNION ALL SELECT format('%s %s', polname, polrelid::regclass) FROM pg_policy
+  UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+  UNION ALL SELECT array_to_string(setconfig, ' ') FROM pg_db_role_setting
+    WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+  UNION ALL SELECT version_num FROM alembic_version
+) AS shape(each)"""
+WRITTEN = """
+SELECT string_agg(oid::regclass::text, ', ') FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'alembic_version'
+  AND pg_relation_size(oid) > 0"""
+SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+RESTING = (
+    3  # a database is used again only when so many others were since: whoever has just left is still there
+)
+USES = 200  # what was rolled back stays in its files
+
+
 class Databases:
-    """Migrated, empty databases on one server, each a copy of one template."""
+    """Migrated, empty databases on one server, each a copy of one template.
+
+    To empty one takes a tenth of making one: it is used again unless somebody is still connected to it, or anything
+    but rows was changed.
+    """
 
     def __init__(self, url: str):
         self._url = make_url(url).set(drivername="postgresql")
         self._name = f"refledger_test_{uuid.uuid4().hex[:12]}"
-        self._made, self._used = 0, []
+        self._made, self._used, self._uses = 0, [], Counter()
         self._admin = psycopg.connect(self._plain(self._url.database), autocommit=True)
         self._admin.execute(f"CREATE DATABASE {self._name}")
         database = Database(self._plain(self._name))
         migrate.upgrade(database)
         database.close()
+        with psycopg.connect(self._plain(self._name)) as connection:
+            self._shape = connection.execute(SHAPE).fetchone()
 
     def _plain(self, name: str | None) -> str:
         return self._url.set(database=name).render_as_string(hide_password=False)
@@ -226,24 +259,47 @@ class Databases:
     @contextlib.contextmanager
     def fresh(self):
         """The address of a database that nothing else uses."""
-        self._drop_used()
-        self._made += 1
-        name = f"{self._name}_{self._made}"
-        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {self._name} STRATEGY FILE_COPY")
+        name = self._emptied() or self._new()
+        self._uses[name] += 1
         try:
             yield self._plain(name)
         finally:
             self._used.append(name)
 
-    def _drop_used(self) -> None:
-        # Later rather than at once: whoever has just left is still there for a moment, and would be waited for.
-        while self._used:
-            self._admin.execute(f"DROP DATABASE {self._used[0]} WITH (FORCE)")
-            del self._used[0]
+    def _new(self) -> str:
+        self._made += 1
+        name = f"{self._name}_{self._made}"
+        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {self._name} STRATEGY WAL_LOG")
+        return name
+
+    def _emptied(self) -> str | None:
+        """One that was used before, and is as good as new; those that are not are dropped."""
+        while len(self._used) > RESTING:
+            name = self._used.pop(0)
+            if self._uses[name] < USES and self._empty(name):
+                return name
+            self._drop(name)
+        return None
+
+    def _empty(self, name: str) -> bool:
+        if self._admin.execute(SESSIONS, [name]).fetchone() != (0,):
+            return False
+        with psycopg.connect(self._plain(name), autocommit=True) as connection:
+            if connection.execute(SHAPE).fetchone() != self._shape:
+                return False
+            (written,) = connection.execute(WRITTEN).fetchone()
+            if written:
+                # The triggers of what may only be added to stay where they are, and asleep.
+                connection.execute("SET session_replication_role = replica")
+                connection.execute(f"TRUNCATE {written}")
+        return True
+
+    def _drop(self, name: str) -> None:
+        self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def close(self) -> None:
-        self._used.append(self._name)
-        self._drop_used()
+        for name in (*self._used, self._name):
+            self._drop(name)
         self._admin.close()
 
 
@@ -269,6 +325,11 @@ CREATE FUNCTION clock_timestamp() RETURNS timestamptz VOLATILE LANGUAGE sql
   AS $$ SELECT timestamptz 'epoch' + now_ms * interval '1 millisecond' FROM public.machine_clock $$;
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()); END $$;
 """
+UNSETTABLE = """
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET search_path', current_database()); END $$;
+DROP FUNCTION public.clock_timestamp;
+DROP TABLE public.machine_clock;
+"""
 
 
 class ServerClock:
@@ -282,4 +343,7 @@ class ServerClock:
         self._connection.execute("UPDATE machine_clock SET now_ms = %s", [now_ms])
 
     def close(self) -> None:
+        # Whoever still holds the table keeps it, and the database is not used again.
+        with contextlib.suppress(psycopg.errors.LockNotAvailable):
+            self._connection.execute(f"SET lock_timeout = '1s'; {UNSETTABLE}")
         self._connection.close()

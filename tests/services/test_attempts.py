@@ -10,8 +10,6 @@ from refledger.core.fraud.policy import DEFAULT
 from refledger.services import writing
 from tests.builders import ADDRESS, AGENT, EMAIL, PURCHASE
 
-ENGINES = ("sqlite", "postgresql")
-
 HOUR_MS = 3_600_000
 KEY = re.compile(r"refv_(sk_)?(live|test)_[0-9A-Za-z]{8}")
 FIELDS = {"ref_code": "JOHN123", "customer_email": EMAIL, **PURCHASE}

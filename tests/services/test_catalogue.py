@@ -11,8 +11,6 @@ from refledger.services import catalogue
 from refledger.services.credentials import secret_key_tenant
 from refledger.store.schema import ACCOUNTS, audit, merchants, slug_routes, standings
 
-ENGINES = ("sqlite", "postgresql")
-
 
 @pytest.fixture
 def tenant(database, secret, merchant):

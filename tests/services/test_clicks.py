@@ -19,8 +19,6 @@ from refledger.store.engine import Unavailable
 from refledger.web.tracking import Words
 from tests.builders import Counter
 
-ENGINES = ("sqlite", "postgresql")
-
 
 class Groups(list):
     """The sizes of the groups stored."""

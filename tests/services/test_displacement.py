@@ -5,8 +5,6 @@ import pytest
 from refledger.services import ledger_check
 from tests.builders import EMAIL
 
-ENGINES = ("sqlite", "postgresql")
-
 
 def conversion(shop, conversion_id):
     return shop.one("SELECT * FROM conversions WHERE id = ?", conversion_id)

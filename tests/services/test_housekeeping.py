@@ -5,8 +5,6 @@ import pytest
 from refledger.services.housekeeping import Housekeeping
 from tests.builders import EMAIL, PURCHASE
 
-ENGINES = ("sqlite", "postgresql")
-
 DAY_MS = 86_400_000
 
 

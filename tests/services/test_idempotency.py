@@ -4,8 +4,6 @@ import pytest
 
 from tests.builders import PURCHASE, Counter
 
-ENGINES = ("sqlite", "postgresql")
-
 DAY_MS = 86_400_000
 FIELDS = {"ref_code": "JOHN123", "customer_email": "customer@example.com", **PURCHASE}
 

@@ -7,8 +7,6 @@ from sqlalchemy import text
 
 from refledger.services import ledger_check, steps
 
-ENGINES = ("sqlite", "postgresql")
-
 
 @pytest.fixture
 def history(shop, counter):

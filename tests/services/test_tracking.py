@@ -6,8 +6,6 @@ import pytest
 
 from tests.builders import ADDRESS, AGENT, EMAIL, PURCHASE, Counter, Shop
 
-ENGINES = ("sqlite", "postgresql")
-
 SECOND_MS, HOUR_S, DAY_S = 1000, 3600, 86_400
 
 
