@@ -112,10 +112,13 @@ def create(
 def _parts(settings: Settings, observers: Observers, clock: Callable[[], int], entropy) -> _Parts:
     database = Database(settings.database_url, settings.database_wait_s)
     buffer = ClickBuffer(database, settings.click_flush_ms, settings.max_clicks_waiting, observers)
-    settle = Tracking(database, tracking.Words(), clock, entropy, buffer.riding).settle
+    settles = [
+        Tracking(database, tracking.Words(), clock, entropy, buffer.riding).settle
+        for _ in range(database.groups_in_flight)
+    ]
     return _Parts(
         database,
-        Desk(settle, settings.group_cap, settings.max_waiting, observers),
+        Desk(settles, settings.group_cap, settings.max_waiting, observers, 2 * settings.database_wait_s),
         buffer,
         Housekeeping(database, clock),
         Checkpoints(database),

@@ -37,6 +37,7 @@ class Database:
             self.reader = self.writer.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
+        self.groups_in_flight = 1 if self.is_sqlite else 2
         # SQLite admits one writer: our own threads queue here, fairly, rather than by polling the file.
         self.turn = _Turn(wait_s) if self.is_sqlite else nullcontext()
         self.writing: Connection | None = None  # SQLite: for whose turn it is
@@ -159,8 +160,8 @@ EVERYONE = "*"  # for what is about the whole installation
 def see(connection: Connection, merchant_ids: Iterable[str]) -> None:
     """From here on the transaction sees the rows of these merchants, and no others; `EVERYONE`: all.
 
-    A second wall behind each statement's own condition: PostgreSQL's row-level security, which stands where the service's role
-    does not own the tables (docs/scaling.md). Without a word it shows nothing.
+    A second wall behind each statement's own condition: PostgreSQL's row-level security, which stands where the
+    service's role does not own the tables (docs/scaling.md). Without a word it shows nothing.
     """
     if merchant_ids and connection.dialect.name != "sqlite":
         connection.connection.driver_connection.execute(SEE, [",".join(merchant_ids)])
@@ -314,7 +315,9 @@ def is_unavailable(error: BaseException) -> bool:
         return _sqlite_code(cause) in (*_SQLITE_PASSING, *_SQLITE_SPOILED)
     state = getattr(cause, "sqlstate", None)
     if state is not None:
-        return state[:2] in ("08", "53", "57", "58") or state == "25006"
+        # A replica that is to lead, and does not yet: it refuses a number for the transaction with no state of its own.
+        not_leading = state == "25006" or (state == "XX000" and "during recovery" in str(cause))
+        return not_leading or state[:2] in ("08", "53", "57", "58")
     return isinstance(error, OperationalError) or type(cause).__name__ in (
         "OperationalError",
         "InterfaceError",

@@ -63,8 +63,8 @@ def upgrade(database: Database) -> bool:
 
 
 def grant(database: Database, role: str) -> None:
-    """PostgreSQL: what a role that serves needs, and no more: it owns nothing, changes no table that is only added to, and
-    sees the merchants that each transaction names.
+    """PostgreSQL: what a role that serves needs. It owns nothing, changes no table that is only added to, and sees the
+    merchants that each transaction names.
     """
     with database.write() as connection:
         name = connection.dialect.identifier_preparer.quote(role)
