@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test prove bench bench-growth lint lock clean
+.PHONY: help run test prove prove-ha bench bench-growth lint lock clean
 
 help: ## List the targets
 	@echo "make run     starts refledger on http://127.0.0.1:8000 with a demo merchant"
@@ -29,6 +29,9 @@ test: $(VENV)/.installed-dev ## Run the tests; the long proofs apart
 
 prove: $(VENV)/.installed-dev ## Run the long proofs: crashes under load, many processes
 	@$(BIN)/python -m pytest -q -m prove $(ARGS)
+
+prove-ha: $(VENV)/.installed-dev ## Kill the leader of three PostgreSQL servers under load (deploy/ha)
+	@$(BIN)/python -m deploy.ha.prove $(ARGS)
 
 bench: $(VENV)/.installed-dev ## Measure, as ratios against a bare server and a bare database
 	@$(BIN)/python -m bench run $(ARGS)

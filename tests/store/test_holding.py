@@ -1,8 +1,9 @@
 """What is decided under held keys is as durable as what it rests on: its commit waits for replicas, like any other."""
 
 import pytest
+from psycopg import errors
 
-from refledger.store.engine import Database, hold
+from refledger.store.engine import Database, hold, is_unavailable
 
 LOCKS_ALONE = "SELECT count(pg_advisory_xact_lock(k)) FROM unnest(CAST(%s AS bigint[])) AS k"
 # A transaction without a number has written nothing, and PostgreSQL lets its commit pass without the replicas.
@@ -27,3 +28,10 @@ def test_the_locks_alone_write_nothing(database):
     with database.write() as connection:
         connection.exec_driver_sql(LOCKS_ALONE, ([1, 2],))
         assert connection.exec_driver_sql(NUMBER).scalar() is None
+
+
+def test_a_replica_that_does_not_lead_yet_is_out_of_reach():
+    """What PostgreSQL says to the mark and to a row; `make prove-ha` meets both."""
+    assert is_unavailable(errors.InternalError_("cannot assign TransactionIds during recovery"))
+    assert is_unavailable(errors.ReadOnlySqlTransaction("cannot execute INSERT in a read-only transaction"))
+    assert not is_unavailable(errors.InternalError_("cache lookup failed for relation 16384"))
