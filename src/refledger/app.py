@@ -15,6 +15,7 @@ from refledger.services.desk import Desk
 from refledger.services.entropy import Entropy
 from refledger.services.housekeeping import Housekeeping
 from refledger.services.observe import Observers
+from refledger.services.orphans import end_with_parent
 from refledger.services.readiness import checks
 from refledger.services.routes import Routes
 from refledger.services.tracking import Tracking
@@ -78,7 +79,7 @@ def create(
     app = Application(
         title="refledger",
         version=__version__,
-        lifespan=_lifespan(parts, settings.drain_s),
+        lifespan=_lifespan(parts, settings),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -126,11 +127,13 @@ def _parts(settings: Settings, observers: Observers, clock: Callable[[], int], e
     )
 
 
-def _lifespan(parts: _Parts, drain_s: float):
+def _lifespan(parts: _Parts, settings: Settings):
     """Opens what works in the background; at the end settles and stores all that was taken, then closes."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI):
+        if settings.workers > 1:
+            end_with_parent()
         parts.desk.open(asyncio.get_running_loop())
         parts.buffer.open()
         parts.housekeeping.open()
@@ -139,8 +142,8 @@ def _lifespan(parts: _Parts, drain_s: float):
         gc.collect()
         gc.freeze()
         yield
-        await asyncio.to_thread(parts.desk.close, drain_s)
-        await asyncio.to_thread(parts.buffer.drain, drain_s)
+        await asyncio.to_thread(parts.desk.close, settings.drain_s)
+        await asyncio.to_thread(parts.buffer.drain, settings.drain_s)
         await asyncio.to_thread(parts.housekeeping.close)
         await asyncio.to_thread(parts.checkpoints.close)
         parts.access.flush()

@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`json`, `console` (lines for people), or `auto`: for people at a terminal."
     )
+    workers: int = Field(
+        1, ge=1, le=64, description="Serving processes behind the one port; on SQLite there can be but one."
+    )
     max_waiting: int = Field(
         2000, ge=1, description="Reports that may wait to be decided; beyond it the answer is 503."
     )

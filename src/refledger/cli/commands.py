@@ -50,12 +50,15 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="Port to listen on; else REFLEDGER_PORT.")
     ] = None,
     database: Url = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Serving processes; else REFLEDGER_WORKERS, else one.")
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Make and show a demo merchant.")] = False,
 ) -> None:
     """Migrate the database if need be, and serve."""
     from refledger.cli import serve as door
 
-    door.serve(settings(database, host=host, port=port), demo)
+    door.serve(settings(database, host=host, port=port, workers=workers), demo)
 
 
 @app.command()

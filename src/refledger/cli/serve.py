@@ -11,6 +11,7 @@ from socket import AF_INET6, socket
 
 import uvicorn
 
+from refledger.cli import workers
 from refledger.cli.samples import demo_text
 from refledger.cli.support import Sentence, bind, opened, sqlite_path
 from refledger.settings import Settings
@@ -33,10 +34,17 @@ class _Server(uvicorn.Server):
 
 def serve(using: Settings, demo: bool) -> None:
     """Returns when the service was told to stop. Raises what `expected_words` knows."""
+    if using.workers > 1 and sqlite_path(using) is not None:
+        raise Sentence(
+            f"{using.workers} processes need PostgreSQL: SQLite admits one writer at a time, and several processes"
+            " would wait for each other instead of settling together; serve with one, or move with `refledger copy`"
+        )
     bound = bind(using.host, using.port)
     address = using.public_url or _address(bound)
     with alone(using):
         words = _prepare(using, address, demo)
+        if using.workers > 1:
+            return workers.run(using, _config(using), bound, words)
         # uvicorn drains, and then raises the signal once more: that was an orderly end, not a death.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):

@@ -20,7 +20,7 @@ from refledger.services.claims import Answer, Work
 from refledger.services.notes import Entropy
 from refledger.services.records import decision_record, dump
 from refledger.store import record
-from refledger.store.engine import Connection
+from refledger.store.engine import Connection, together
 
 # Beyond so many unverified attempts of one program in one hour they are counted, not kept one by one.
 MOST_KEPT_AN_HOUR = 1000
@@ -56,13 +56,14 @@ def write_rows(
 ) -> None:
     """Writes the rows of accepted conversions. The displaced release their identities before they are taken."""
     postings.supersede(connection, rows, accepted, now_ms, entropy)
-    record.insert_conversions(connection, rows["conversions"])
-    record.insert_decisions(connection, rows["decisions"])
-    record.insert_acceptances(connection, rows["acceptances"])
-    record.insert_entries(connection, rows["entries"])
+    with together(connection):
+        record.insert_conversions(connection, rows["conversions"])
+        record.insert_decisions(connection, rows["decisions"])
+        record.insert_acceptances(connection, rows["acceptances"])
+        record.insert_entries(connection, rows["entries"])
+        record.insert_events(connection, rows["events"])
+        record.insert_sightings(connection, rows["sightings"])
     record.move_standings(connection, postings.by_standing(rows["moves"]))
-    record.insert_events(connection, rows["events"])
-    record.insert_sightings(connection, rows["sightings"])
 
 
 def accept(

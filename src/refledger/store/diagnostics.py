@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from refledger.store.engine import Connection, Database
+from refledger.store.engine import Connection, Database, Unavailable
 from refledger.store.schema import (
     api_keys,
     attempts,
@@ -22,7 +22,10 @@ LATEST = 5000  # rows of a merchant that are looked at, the newest ones
 def probe_write(database: Database) -> None:
     """Opens a writing transaction and leaves it. Raises `Unavailable`."""
     with database.write() as connection:
-        connection.exec_driver_sql("SELECT 1")
+        if database.is_sqlite:
+            connection.exec_driver_sql("SELECT 1")
+        elif connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on":
+            raise Unavailable("it is read-only: a replica, or set to be so")
 
 
 def durability(database: Database) -> dict[str, str]:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from sqlalchemy import create_engine, event
@@ -178,6 +178,13 @@ def hold(connection: Connection, keys: Iterable[int]) -> None:
     """
     if connection.dialect.name != "sqlite":
         connection.connection.driver_connection.execute(HOLD, [sorted(set(keys))])
+
+
+def together(connection: Connection) -> AbstractContextManager:
+    """What runs within, its results not looked at, goes to PostgreSQL in one journey; a fault is raised at its end."""
+    if connection.dialect.name == "sqlite":
+        return nullcontext()
+    return connection.connection.driver_connection.pipeline()
 
 
 class _Turn:

@@ -188,4 +188,5 @@ class Insert:
             else:
                 raw.executemany(self._sqlite, map(self.pick, rows))
             return
-        raw.execute(self._postgresql, [orjson.dumps(rows).decode()])
+        # The option: SQLAlchemy names columns in a kind of text of its own.
+        raw.execute(self._postgresql, [orjson.dumps(rows, option=orjson.OPT_NON_STR_KEYS).decode()])
