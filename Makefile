@@ -27,7 +27,7 @@ run: $(VENV)/.installed ## Install what is locked, and serve with a demo merchan
 test: $(VENV)/.installed-dev ## Run the tests; the long proofs apart
 	@$(BIN)/python -m pytest -q $(ARGS)
 
-prove: $(VENV)/.installed-dev ## Run the long proofs: crashes under load, many processes
+prove: $(VENV)/.installed-dev ## Run the long proofs: crashes under load, power cuts, many processes
 	@$(BIN)/python -m pytest -q -m prove $(ARGS)
 
 prove-ha: $(VENV)/.installed-dev ## Kill the leader of three PostgreSQL servers under load (deploy/ha)

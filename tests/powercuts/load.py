@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import time
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -56,6 +57,18 @@ class OftenMoved(Checkpoints):
     """The log is moved and begun anew many times in a short life."""
 
     EVERY_S, LOG_FRAMES = 0.01, 80
+    moves = 0
+
+    def _move(self) -> None:
+        super()._move()
+        self.moves += 1
+
+    def await_move(self) -> None:
+        """However busy the machine: the next one happens, if there is anything to move."""
+        moves, until_s = self.moves, time.monotonic() + 30
+        while self._frames() >= self.LOG_FRAMES and self.moves == moves:
+            assert time.monotonic() < until_s
+            time.sleep(0.002)
 
 
 @contextmanager
@@ -131,6 +144,8 @@ class _Life:
             self._report(self.random.randrange(1, LARGEST_GROUP + 1))
             if self.accepted and self.random.random() < 0.6:
                 self._step()
+            if self.random.random() < 0.3:
+                checkpoints.await_move()
         checkpoints.close()
         assert self.buffer.drain(10) == 0
         shop.close()
