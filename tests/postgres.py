@@ -144,6 +144,7 @@ def _initialise(programs: Path, folder: Path, account: dict) -> None:
         "trust",
         "--no-sync",
         *locale,
+        *(f"--set={name}={value}" for name, value in OPTIONS.items()),
     ]
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=START_S, env=_environment(), **account
@@ -153,7 +154,6 @@ def _initialise(programs: Path, folder: Path, account: dict) -> None:
 
 
 def _start(programs: Path, folder: Path, account: dict, tied: bool) -> subprocess.Popen:
-    options = [part for name, value in OPTIONS.items() for part in ("-c", f"{name}={value}")]
     own_pid, system = os.getpid(), ctypes.CDLL(None)
 
     def tie():
@@ -165,7 +165,7 @@ def _start(programs: Path, folder: Path, account: dict, tied: bool) -> subproces
 
     with (folder / "log").open("w") as log:
         return subprocess.Popen(
-            [programs / "postgres", "-D", folder / "data", "-k", folder, *options],
+            [programs / "postgres", "-D", folder / "data", "-k", folder],
             cwd=folder,
             env=_environment(),
             stdin=subprocess.DEVNULL,
@@ -285,7 +285,10 @@ class Databases:
         if self._admin.execute(SESSIONS, [name]).fetchone() != (0,):
             return False
         with psycopg.connect(self._plain(name), autocommit=True) as connection:
-            if connection.execute(SHAPE).fetchone() != self._shape:
+            try:
+                if connection.execute(SHAPE).fetchone() != self._shape:
+                    return False
+            except psycopg.errors.UndefinedTable:  # not even Alembic's
                 return False
             (written,) = connection.execute(WRITTEN).fetchone()
             if written:
@@ -293,6 +296,24 @@ class Databases:
                 connection.execute("SET session_replication_role = replica")
                 connection.execute(f"TRUNCATE {written}")
         return True
+
+    @contextlib.contextmanager
+    def durable(self):
+        """For so long the server waits for the disk, as one in use has to."""
+        if self._admin.execute("SHOW fsync").fetchone() == ("on",):
+            yield
+            return
+        self._set_fsync("on")
+        try:
+            yield
+        finally:
+            self._set_fsync("off")
+
+    def _set_fsync(self, value: str) -> None:
+        self._admin.execute(f"ALTER SYSTEM SET fsync = {value}")
+        self._admin.execute("SELECT pg_reload_conf()")
+        while self._admin.execute("SHOW fsync").fetchone() != (value,):
+            time.sleep(0.005)
 
     def _drop(self, name: str) -> None:
         self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -67,5 +67,19 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path):
-    return Shell(tmp_path)
+def shell(engine, tmp_path, request):
+    """As it is on a new machine: nothing but, on PostgreSQL, an empty database and its address."""
+    made = Shell(tmp_path)
+    if engine == "postgresql":
+        made.environment["REFLEDGER_DATABASE_URL"] = request.getfixturevalue("empty_url")
+    return made
+
+
+@pytest.fixture
+def durable(engine, request):
+    """What is answered is on the disk: of the tests' own PostgreSQL that is not so by itself, and the doctor tells."""
+    if engine == "sqlite":
+        yield
+    else:
+        with request.getfixturevalue("postgresql_databases").durable():
+            yield

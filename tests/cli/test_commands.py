@@ -7,6 +7,9 @@ from importlib.metadata import version
 
 import pytest
 
+from refledger.store.engine import Database
+
+ON_SQLITE = pytest.mark.only_on("sqlite", "it is about the database's file")
 NAMES = ["merchant_id", "publishable_key", "secret_key", "test_publishable_key", "test_secret_key"]
 
 
@@ -49,7 +52,7 @@ def test_a_port_that_cannot_be_names_the_option(shell, port):
 def test_what_is_written_is_for_its_owner_alone(shell):
     shell.run("demo")
     files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (shell.folder / "data").iterdir()}
-    assert {"refledger.db", "secret.key", "demo.json"} <= files.keys()
+    assert {"secret.key", "demo.json"} <= files.keys()
     assert {name: mode for name, mode in files.items() if mode & 0o077} == {}
 
 
@@ -77,6 +80,7 @@ def test_the_demo_merchant_is_the_same_each_time(shell):
     assert len(calls) == 4 and "JOHN123" in calls[0] and "99.99" in calls[1] and "SAVE20" in calls[2]
 
 
+@ON_SQLITE
 def test_a_demo_merchant_for_another_database_is_another(shell):
     first = shell.run("demo").stdout
     assert shell.run("demo", "--database", "sqlite:///other.db").stdout != first
@@ -113,13 +117,14 @@ def test_export_to_a_file_is_private_and_whole(shell):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600 and not path.with_name("out.ndjson.part").exists()
 
 
-def test_doctor_finds_a_fresh_demo_well(shell):
+def test_doctor_finds_a_fresh_demo_well(shell, durable):
     shell.run("demo")
     done = shell.run("doctor")
     assert done.returncode == 0
     assert {line.split()[0] for line in done.stdout.splitlines()} <= {"ok", "warn"}
 
 
+@ON_SQLITE
 def test_doctor_ends_with_status_1_where_something_fails(shell):
     (shell.folder / "data").mkdir()
     (shell.folder / "data" / "refledger.db").touch()  # nothing was migrated yet
@@ -134,6 +139,7 @@ def test_verify_ledger_is_silent_on_a_ledger_that_balances(shell):
     assert (done.returncode, done.stdout) == (0, "")
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("arguments", "environment", "words"),
     [
@@ -172,6 +178,7 @@ READING = (
 )
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("arguments", READING, ids=" ".join)
 def test_a_mistyped_path_is_told_and_leaves_nothing_behind(shell, arguments):
     done = shell.run(*arguments, "--database", "sqlite:///dta/refledger.db")
@@ -180,6 +187,7 @@ def test_a_mistyped_path_is_told_and_leaves_nothing_behind(shell, arguments):
     assert done.stderr.count("\n") == 1 and list(shell.folder.iterdir()) == []
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("arguments", [each for each in READING if each != ["doctor"]], ids=" ".join)
 def test_a_database_of_something_else_is_left_as_it_was(shell, arguments):
     path = shell.folder / "other.db"
@@ -189,6 +197,7 @@ def test_a_database_of_something_else_is_left_as_it_was(shell, arguments):
     assert list(shell.folder.iterdir()) == [path] and path.stat().st_size == 0
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("arguments", [["init", "--name", "x"], ["demo"], ["migrate"]], ids=" ".join)
 def test_what_begins_an_installation_makes_its_database(shell, arguments):
     assert shell.run(*arguments, "--database", "sqlite:///new/refledger.db").returncode == 0
@@ -198,6 +207,7 @@ def test_what_begins_an_installation_makes_its_database(shell, arguments):
 EVERY = (*READING, ["init", "--name", "x"], ["demo"], ["migrate"], ["serve", "--port", "0"])
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("arguments", EVERY, ids=" ".join)
 def test_a_file_that_is_no_database_is_one_sentence(shell, arguments):
     (shell.folder / "notes.txt").write_text("not a database\n" * 300)
@@ -208,6 +218,7 @@ def test_a_file_that_is_no_database_is_one_sentence(shell, arguments):
     assert (shell.folder / "notes.txt").read_text().startswith("not a database\n")
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("arguments", EVERY, ids=" ".join)
 def test_a_damaged_file_is_one_sentence(shell, arguments):
     shell.run("init", "--name", "My shop")
@@ -220,6 +231,7 @@ def test_a_damaged_file_is_one_sentence(shell, arguments):
     assert done.stderr.count("\n") == (arguments != ["doctor"])
 
 
+@ON_SQLITE
 def test_damage_that_only_a_long_read_meets_is_one_sentence(shell):
     shell.run("init", "--name", "My shop")
     path = shell.folder / "data" / "refledger.db"
@@ -245,7 +257,11 @@ def test_a_merchant_that_is_not_there_is_told(shell):
 
 def test_a_database_of_a_newer_version_is_refused(shell):
     shell.run("migrate")
-    with sqlite3.connect(shell.folder / "data" / "refledger.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    database = Database(
+        shell.environment.get("REFLEDGER_DATABASE_URL") or f"sqlite:///{shell.folder}/data/refledger.db"
+    )
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
     done = shell.run("init", "--name", "x")
     assert done.returncode == 1 and "install the newer version" in done.stderr

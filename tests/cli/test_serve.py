@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 
 @contextmanager
@@ -117,6 +118,7 @@ def refused_to_serve(shell, *arguments):
     return told
 
 
+@pytest.mark.only_on("sqlite", "PostgreSQL serves any number of processes")
 def test_one_process_serves_from_a_file_until_it_dies_however_roughly(shell):
     with serving(shell) as (first, address):
         told = refused_to_serve(shell)

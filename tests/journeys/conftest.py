@@ -1,4 +1,4 @@
-import shutil
+from contextlib import closing
 
 import pytest
 
@@ -16,11 +16,12 @@ def shop(database_url, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def served(template, tmp_path_factory):
+def served(fresh, tmp_path_factory):
     """(shop, server), shared by a module: each test makes its own affiliates."""
     folder = tmp_path_factory.mktemp("served")
-    shutil.copyfile(template, folder / "refledger.db")
-    shop = Shop(settings_for(f"sqlite:///{folder / 'refledger.db'}", folder), now_ms)
-    with Server(shop.settings) as server:
+    with (
+        fresh(folder) as url,
+        closing(Shop(settings_for(url, folder), now_ms)) as shop,
+        Server(shop.settings) as server,
+    ):
         yield shop, server
-    shop.close()

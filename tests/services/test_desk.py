@@ -30,7 +30,7 @@ def together(shop, settle, claims, cap=64):
     """Settles the claims in one group, by holding the database while they arrive; answers the outcomes."""
 
     async def run():
-        desk = Desk(settle, cap, max_waiting=1000)
+        desk = Desk([settle], cap, max_waiting=1000)
         desk.open(asyncio.get_running_loop())
         try:
             with nobody_decides(shop):
@@ -141,8 +141,8 @@ _CONNECT = sqlite3.connect
 
 def settle_alone(counter, claims):
     """As the desk settles a group that it has at hand, without the thread."""
-    desk = Desk(counter.tracking.settle, 64, 1000)
-    return desk._settle_or_say_why(claims)
+    desk = Desk([counter.tracking.settle], 64, 1000)
+    return desk._settle_or_say_why(counter.tracking.settle, claims)
 
 
 def settle_all(counter, claims):
@@ -320,7 +320,7 @@ def forget_uniqueness(shop):
 
 def test_a_full_inbox_says_so_at_once(shop, counter):
     async def run():
-        desk = Desk(counter.tracking.settle, 64, max_waiting=2)
+        desk = Desk([counter.tracking.settle], 64, max_waiting=2)
         desk.open(asyncio.get_running_loop())
         with nobody_decides(shop):
             taken = [desk.submit(counter.claim())]
@@ -337,7 +337,7 @@ def test_a_full_inbox_says_so_at_once(shop, counter):
 
 def test_closing_settles_all_that_waits_and_takes_no_more(shop, counter):
     async def run():
-        desk = Desk(counter.tracking.settle, 4, max_waiting=100)
+        desk = Desk([counter.tracking.settle], 4, max_waiting=100)
         desk.open(asyncio.get_running_loop())
         futures = [desk.submit(claim) for claim in crowd(counter, 20)]
         assert await asyncio.to_thread(desk.close, 10)
@@ -350,7 +350,7 @@ def test_closing_settles_all_that_waits_and_takes_no_more(shop, counter):
 
 def test_a_caller_who_went_away_does_no_harm(shop, counter):
     async def run():
-        desk = Desk(counter.tracking.settle, 64, max_waiting=100)
+        desk = Desk([counter.tracking.settle], 64, max_waiting=100)
         desk.open(asyncio.get_running_loop())
         with nobody_decides(shop):
             gone, stays = (desk.submit(claim) for claim in crowd(counter, 2))
