@@ -23,7 +23,7 @@ from refledger.services.desk import LATER
 from refledger.services.tracking import Tracking
 from refledger.settings import load
 from refledger.store import merchants as merchant_store
-from refledger.store.engine import Database
+from refledger.store.engine import EVERYONE, Database
 from refledger.store.schema import clicks
 from refledger.store.statements import Insert
 from refledger.web.tracking import Words
@@ -51,7 +51,7 @@ class Shop:
         self.secret = settings.secret_bytes()
         self.keys = merchants.create_merchant(self.database, self.secret, "Shop", clock())
         self.merchant_id = self.keys["merchant_id"]
-        with self.database.read() as connection:
+        with self.database.read(self.merchant_id) as connection:
             row = merchant_store.merchant(connection, self.merchant_id)
         self.fingerprint_key = bytes.fromhex(row["fingerprint_key"])
         self.tenant = Tenant(self.merchant_id, "cli", "live", self.fingerprint_key)
@@ -93,11 +93,11 @@ class Shop:
 
     def list_entry(self, action, kind, value):
         wanted = {"action": action, "kind": kind, "value": value}
-        with self.database.write() as connection:
+        with self.database.write(self.merchant_id) as connection:
             return lists.add_entry(connection, self.tenant, wanted, self.clock(), os.urandom)["id"]
 
     def _catalogue(self, name, *arguments):
-        with self.database.write() as connection:
+        with self.database.write(self.merchant_id) as connection:
             return getattr(catalogue, name)(connection, self.tenant, *arguments, self.clock(), os.urandom)
 
     # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -126,7 +126,7 @@ class Shop:
             "agent": agent,
             "at_ms": at_ms,
         }
-        with self.database.write() as connection:
+        with self.database.write(self.merchant_id) as connection:
             _STORE_CLICKS(connection, [row])
         return click_id
 
@@ -150,7 +150,7 @@ class Shop:
         return found
 
     def run(self, sql, *parameters):
-        with self.database.write() as connection:
+        with self.database.write(EVERYONE) as connection:
             spoken = sql if self.database.is_sqlite else _postgresql(sql)
             connection.connection.driver_connection.execute(spoken, parameters)
 

@@ -1,0 +1,112 @@
+"""A group costs the same number of statements whatever its size, as PostgreSQL itself counts them."""
+
+import psycopg
+import pytest
+from sqlalchemy import event
+
+from refledger.services.desk import LATER
+from tests.builders import PURCHASE, SIGNUP, Counter, Shop, settings_for
+
+pytestmark = pytest.mark.only_on(
+    "postgresql", "the server is asked to tell of each statement; SQLite has none"
+)
+
+LARGE = 48
+
+
+@pytest.fixture
+def told(database_url, tmp_path, clock):
+    """A shop, and the statements that the server has run for it since the list was last cleared."""
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        name = admin.info.dbname
+        admin.execute(f"ALTER DATABASE {name} SET log_statement = 'all'")
+        admin.execute(f"ALTER DATABASE {name} SET client_min_messages = 'log'")
+    try:
+        shop = Shop(settings_for(database_url, tmp_path), clock, limits={"hourly": 1000, "daily": 1000})
+        shop.statements = []
+
+        def listen(raw, _record):
+            raw.add_notice_handler(lambda notice: shop.statements.append(notice.message_primary))
+
+        event.listen(shop.database.writer, "connect", listen)
+        shop.database.writer.dispose()
+        yield shop
+        shop.close()
+    finally:
+        with psycopg.connect(database_url, autocommit=True) as admin:
+            admin.execute(f"ALTER DATABASE {name} RESET ALL")
+
+
+def of_many_affiliates(shop, counter, start, count):
+    """One report each for affiliates of their own, so that none waits for another: links, coupons, both kinds of key,
+    orders, clicks that are named, retries' keys.
+    """
+    claims = []
+    for number in range(start, start + count):
+        code, address = f"AFF{number}", f"81.2.{number // 250}.{number % 250}"
+        affiliate_id = shop.make_affiliate(code)
+        shop.make_coupon(f"SAVE{number}", affiliate_id)
+        click_id = shop.click(affiliate_id, at_ms=shop.clock() - 300_000, address=address)
+        by = {"coupon_code": f"SAVE{number}"} if number % 4 == 1 else {"ref_code": code}
+        kind = PURCHASE | {"order_id": f"o{number}"} if number % 4 < 2 else SIGNUP
+        claims.append(
+            counter.claim(
+                secret=number % 2 == 0, idempotency_key=f"k{number}", customer_email=f"a{number}x@example.com",
+                customer_ip=address, click_id=click_id, **by, **kind,
+            )
+        )  # fmt: skip
+    return claims
+
+
+def settled(shop, counter, claims):
+    """The statements that settling these in one group took, and their outcomes."""
+    shop.statements.clear()
+    outcomes = counter.tracking.settle(claims)
+    assert LATER not in outcomes
+    return list(shop.statements), [outcome.code for outcome in outcomes]
+
+
+def test_as_many_statements_for_48_as_for_4(told):
+    counter = Counter(told)
+    settled(
+        told, counter, of_many_affiliates(told, counter, 200, 4)
+    )  # what any group needs is at hand from here on
+    small, codes = settled(told, counter, of_many_affiliates(told, counter, 0, 4))
+    large, more_codes = settled(told, counter, of_many_affiliates(told, counter, 100, LARGE))
+    assert set(codes) == set(more_codes) == {"pending"}
+    assert len(large) == len(small)
+    assert 15 < len(small) < 40
+
+
+def test_as_many_for_retries_and_duplicates(told):
+    counter = Counter(told)
+    few, many = (
+        of_many_affiliates(told, counter, 0, 4),
+        of_many_affiliates(told, counter, 100, LARGE),
+    )
+    for claims in (few, many):
+        settled(told, counter, claims)
+    small, codes = settled(told, counter, few)
+    large, more_codes = settled(told, counter, many)
+    assert set(codes) == set(more_codes) == {"replayed"}
+    assert len(large) == len(small)
+
+
+def test_what_is_at_hand_is_not_asked_for_again(told):
+    counter = Counter(told)
+    cold, _ = settled(told, counter, of_many_affiliates(told, counter, 0, 4))
+    told.clock.advance_s(3600 * 24)
+    again = [
+        counter.claim(ref_code=f"AFF{number}", customer_email=f"b{number}x@example.com", **SIGNUP)
+        for number in range(4)
+    ]
+    warm, _ = settled(told, counter, again)
+    assert len(warm) < len(cold)
+
+
+def test_the_control_one_by_one_costs_more(told):
+    counter = Counter(told)
+    claims = of_many_affiliates(told, counter, 0, 4)
+    together, _ = settled(told, counter, claims[:2])
+    alone = sum(len(settled(told, counter, [claim])[0]) for claim in claims[2:])
+    assert alone > len(together)
