@@ -58,7 +58,7 @@ class CannotStart(Exception):
 
 
 @contextlib.contextmanager
-def server(signal_tied=True, sweeper_tied=True):
+def server(signal_tied=True, sweeper_tied=True, options=OPTIONS):
     """The address of a server that ends with this process, killed or not.
 
     Tied twice: by a signal the system sends when the thread that started it ends (Linux alone), and by a sweeper.
@@ -72,7 +72,7 @@ def server(signal_tied=True, sweeper_tied=True):
         if sweeper_tied:
             sweeper = _start_sweeper(folder)
         programs = _programs(folder, account)
-        _initialise(programs, folder, account)
+        _initialise(programs, folder, account, options)
         process = _start(programs, folder, account, signal_tied)
         try:
             url = f"postgresql://refledger@/postgres?host={folder}"
@@ -132,7 +132,7 @@ def _programs(folder: Path, account: dict) -> Path:
     return copied / "bin"
 
 
-def _initialise(programs: Path, folder: Path, account: dict) -> None:
+def _initialise(programs: Path, folder: Path, account: dict, options: dict) -> None:
     locale = ("--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "-E", "UTF8")
     command = [
         programs / "initdb",
@@ -144,7 +144,7 @@ def _initialise(programs: Path, folder: Path, account: dict) -> None:
         "trust",
         "--no-sync",
         *locale,
-        *(f"--set={name}={value}" for name, value in OPTIONS.items()),
+        *(f"--set={name}={value}" for name, value in options.items()),
     ]
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=START_S, env=_environment(), **account
