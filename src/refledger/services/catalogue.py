@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from refledger.core.fingerprints import code_key
+from refledger.core.fingerprints import code_key, lock_number
 from refledger.core.ids import make_id
 from refledger.core.money import to_minor, to_text
 from refledger.core.programs import (
@@ -27,7 +27,7 @@ from refledger.services.notes import Entropy, differences, invalid, not_found, n
 from refledger.store import affiliates as affiliate_store
 from refledger.store import coupons as coupon_store
 from refledger.store import programs as program_store
-from refledger.store.engine import Connection
+from refledger.store.engine import Connection, hold
 
 Row = dict[str, Any]
 Wanted = Mapping[str, Any]
@@ -137,12 +137,15 @@ def _program_values(row: Row, wanted: Wanted) -> Row:
 
 
 def _change_currency(connection: Connection, tenant: Tenant, row: Row, currency: str) -> None:
+    hold(connection, [lock_number(row["id"])])  # no affiliate joins meanwhile
+    # First the standings: whoever has just moved one has a conversion to be found then, and whoever is about to finds
+    # another currency and decides again.
+    program_store.set_currency_of_standings(connection, tenant.merchant_id, row["id"], currency)
     if program_store.has_conversions(connection, tenant.merchant_id, row["id"]):
         raise taken("currency", "The program has conversions, so its currency stays as it is")
     for affiliate_id, own in program_store.own_terms(connection, tenant.merchant_id, row["id"]):
         if _faults_in_terms(orjson.loads(own), currency):
             raise taken("currency", f"The terms of {affiliate_id} have more decimals than {currency}")
-    program_store.set_currency_of_standings(connection, tenant.merchant_id, row["id"], currency)
 
 
 def _free_slug(connection: Connection, wanted: str | None, name: str, entropy: Entropy) -> str:
@@ -164,6 +167,7 @@ def _free_slug(connection: Connection, wanted: str | None, name: str, entropy: E
 def create_affiliate(
     connection: Connection, tenant: Tenant, program_id: str, wanted: Wanted, now_ms: int, entropy: Entropy
 ) -> Row:
+    hold(connection, [lock_number(program_id)])  # its currency stays as it is meanwhile
     program = _program(connection, tenant, program_id)
     blank = {
         "merchant_id": tenant.merchant_id,

@@ -33,6 +33,7 @@ def post(
         "merchant_id": conversion["merchant_id"],
         "affiliate_id": conversion["affiliate_id"],
         "mode": conversion["mode"],
+        "currency": conversion["currency"],
         **(counters or {}),
     }
     for line, move in enumerate(moves(posted, wanted)):
@@ -99,7 +100,7 @@ def by_standing(changes: Iterable[Row]) -> list[Row]:
         place = (change["merchant_id"], change["affiliate_id"], change["mode"])
         standing = summed.setdefault(place, {})
         for name, value in change.items():
-            if name in ("merchant_id", "affiliate_id", "mode", "last_accepted_ms"):
+            if name in ("merchant_id", "affiliate_id", "mode", "currency", "last_accepted_ms"):
                 standing[name] = value
             else:
                 standing[name] = standing.get(name, 0) + value

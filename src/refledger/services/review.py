@@ -4,7 +4,7 @@ Each function works in the transaction it is given, and holds what it decides ab
 entries are the difference between what should be held and what is posted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refledger.core.conversions import next_decision, shown_status
@@ -111,12 +111,21 @@ def balance(connection: Connection, tenant: Tenant, affiliate_id: str) -> dict[s
     return found
 
 
+def hold_all(connection: Connection, tenant: Tenant, conversion_ids: Sequence[str]) -> None:
+    """For steps on many: held one after the other, two such calls could wait for each other."""
+    found = ledger.conversions_of(connection, [(tenant.merchant_id, each) for each in conversion_ids])
+    hold(connection, [number for each in found.values() for number in _lock_numbers(tenant, each)])
+
+
 def _held(connection: Connection, tenant: Tenant, conversion_id: str) -> dict[str, Any]:
     """The conversion's row, read again once its keys are held."""
-    conversion = _find(connection, tenant, conversion_id)
-    keys = (conversion["affiliate_id"], conversion["email_key"], _order_key(tenant, conversion))
-    hold(connection, (lock_number(key) for key in keys if key))
+    hold(connection, _lock_numbers(tenant, _find(connection, tenant, conversion_id)))
     return _find(connection, tenant, conversion_id)
+
+
+def _lock_numbers(tenant: Tenant, conversion: Mapping[str, Any]) -> list[int]:
+    keys = (conversion["affiliate_id"], conversion["email_key"], _order_key(tenant, conversion))
+    return [lock_number(key) for key in keys if key]
 
 
 def _find(connection: Connection, tenant: Tenant, conversion_id: str) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def take_each(
     entropy: Entropy,
 ) -> list[Result]:
     """In the order given. What is refused leaves no trace; an unexpected fault undoes everything."""
+    review.hold_all(connection, tenant, ids)
     results = []
     for each in ids:
         try:

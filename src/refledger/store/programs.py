@@ -70,7 +70,7 @@ def own_terms(connection: Connection, merchant_id: str, program_id: str) -> list
 def set_currency_of_standings(
     connection: Connection, merchant_id: str, program_id: str, currency: str
 ) -> None:
-    """Only while nothing was ever posted to them."""
+    """Only while nothing was ever posted to them: to be asked afterwards, in the same transaction."""
     connection.execute(
         update(standings)
         .where(standings.c.merchant_id == merchant_id, standings.c.program_id == program_id)

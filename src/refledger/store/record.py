@@ -45,11 +45,12 @@ _MOVE_STANDINGS = Query(
         standings.c.merchant_id == item(_moves, 0),
         standings.c.affiliate_id == item(_moves, 1),
         standings.c.mode == item(_moves, 2),
+        standings.c.currency == item(_moves, 3),
     )
     .values(
-        last_accepted_ms=func.coalesce(number_item(_moves, 3), standings.c.last_accepted_ms),
+        last_accepted_ms=func.coalesce(number_item(_moves, 4), standings.c.last_accepted_ms),
         **{
-            name: standings.c[name] + number_item(_moves, 4 + position)
+            name: standings.c[name] + number_item(_moves, 5 + position)
             for position, name in enumerate(_STANDING_COLUMNS)
         },
     )
@@ -97,11 +98,17 @@ _FORGET_REPLAYS = Query(
 )
 
 
+class Overtaken(LookupError):
+    """The program's currency was changed since it was looked up: to be decided again, like what the database refuses."""
+
+    sqlstate = "40001"
+
+
 def move_standings(connection: Connection, moves: Sequence[Row]) -> None:
     """Adds to what affiliates' accounts and counters hold.
 
-    Each row: merchant_id, affiliate_id, mode, last_accepted_ms (or None), and any of the counters and accounts.
-    One row per affiliate and mode at most; each must exist.
+    Each row: merchant_id, affiliate_id, mode, currency, last_accepted_ms (or None), and any of the counters and
+    accounts. One row per affiliate and mode at most. Raises `Overtaken` where there is no such standing.
     """
     if not moves:
         return
@@ -110,6 +117,7 @@ def move_standings(connection: Connection, moves: Sequence[Row]) -> None:
             row["merchant_id"],
             row["affiliate_id"],
             row["mode"],
+            row["currency"],
             row.get("last_accepted_ms"),
             *(row.get(name, 0) for name in _STANDING_COLUMNS),
         ]
@@ -117,7 +125,7 @@ def move_standings(connection: Connection, moves: Sequence[Row]) -> None:
     ]
     moved = _MOVE_STANDINGS.run(connection, moves=rows)
     if moved != len(rows):
-        raise LookupError(f"{len(rows) - moved} of {len(rows)} standings are missing")
+        raise Overtaken(f"{len(rows) - moved} of {len(rows)} standings are missing, or have another currency")
 
 
 def remember(connection: Connection, answers: Sequence[Row], until_ms: int) -> None:

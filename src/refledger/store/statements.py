@@ -118,7 +118,7 @@ class Query:
         for name, columns in sets.items():
             rows = sent.pop(name)
             for position, array in columns:
-                sent[array] = [row[position] for row in rows]
+                sent[array] = _array([row[position] for row in rows])
         return raw.execute(text, sent)
 
     def _compile_for_sqlite(self, connection: Connection):
@@ -158,6 +158,20 @@ class Query:
                 text = text.replace(f"/*{name}*/?", ", ".join([row] * length))
             spread = self._spread[key] = text
         return spread, arguments
+
+
+def _array(values: list) -> Any:
+    """A list as PostgreSQL writes it, where that takes no quoting, as for our own ids, fingerprints and numbers: the
+    driver looks at each value for several times as long.
+    """
+    try:
+        if not values or isinstance(values[0], int):
+            return f"{{{','.join(map(int.__repr__, values))}}}"
+        joined = '","'.join(values)
+    except TypeError:  # a value that is missing
+        return values
+    plain = "\\" not in joined and joined.count('"') == 2 * (len(values) - 1)
+    return f'{{"{joined}"}}' if plain else values
 
 
 # An empty list becomes one row of NULLs, wide enough for any statement here.
