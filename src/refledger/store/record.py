@@ -99,7 +99,7 @@ _FORGET_REPLAYS = Query(
 
 
 class Overtaken(LookupError):
-    """The program's currency was changed since it was looked up: to be decided again, like what the database refuses."""
+    """The program's currency was changed since it was looked up: to be decided again, as after a conflict."""
 
     sqlstate = "40001"
 

@@ -1,0 +1,167 @@
+"""What two processes on PostgreSQL might do to each other: the other one acts while the first is in the middle."""
+
+import os
+import threading
+import time
+from copy import copy
+
+import pytest
+
+from refledger.core.refusals import Refused
+from refledger.services import catalogue, ledger_check, review, steps
+from refledger.services.desk import Desk
+from refledger.services.tracking import Tracking
+from refledger.store import programs, record
+from refledger.store.engine import is_conflict
+from refledger.store.statements import Query
+from refledger.web.tracking import Words
+from tests.builders import PURCHASE, Reply
+from tests.journeys.checks import faults
+
+pytestmark = pytest.mark.only_on("postgresql", "SQLite has one writer at a time")
+WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+def in_the_middle(act):
+    """Randomness for somebody who decides; when it is first asked for, set-up and locks are behind them."""
+    acts = [act]
+
+    def entropy(count):
+        if acts:
+            acts.pop()()
+        return os.urandom(count)
+
+    return entropy
+
+
+def change_currency(shop, currency):
+    with shop.database.write() as connection:
+        wanted = {"currency": currency}
+        catalogue.update_program(connection, shop.tenant, shop.program_id, wanted, shop.clock(), os.urandom)
+
+
+def wait_until_somebody_waits(shop):
+    while not shop.rows(WAITING):
+        time.sleep(0.01)
+
+
+class Other(threading.Thread):
+    """Works on another thread; `raised` holds what it raised, once it has ended."""
+
+    def __init__(self, work):
+        super().__init__()
+        self.work, self.raised = work, []
+        self.start()
+
+    def run(self):
+        try:
+            self.work()
+        except Exception as error:
+            self.raised.append(error)
+
+
+# ── a program's currency ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def settle_while(shop, counter, act):
+    tracking = Tracking(shop.database, Words(), shop.clock, in_the_middle(act))
+    claim = counter.claim(ref_code="JOHN123", customer_email="a@example.com", **PURCHASE)
+    (answer,) = Desk([tracking.settle], 64, 100)._settle_again(tracking.settle, [claim])
+    return Reply(answer)
+
+
+def currencies(shop):
+    found = shop.rows(
+        "SELECT currency FROM conversions UNION ALL SELECT currency FROM standings "
+        "UNION ALL SELECT currency FROM programs UNION ALL SELECT currency FROM entries"
+    )
+    return {row["currency"] for row in found}
+
+
+def test_a_currency_changed_while_a_sale_is_decided_is_the_sales(shop, counter):
+    reply = settle_while(shop, counter, lambda: change_currency(shop, "EUR"))
+    assert (reply.code, currencies(shop)) == ("pending", {"EUR"})
+    assert list(ledger_check.verify(shop.database)) == []
+
+
+def test_without_a_look_at_the_standing_a_sale_has_the_old_one(shop, counter, monkeypatch):
+    """The negative control."""
+    statement = copy(record._MOVE_STANDINGS.statement)
+    statement._where_criteria = statement._where_criteria[:-1]
+    monkeypatch.setattr(record, "_MOVE_STANDINGS", Query(statement))
+    settle_while(shop, counter, lambda: change_currency(shop, "EUR"))
+    assert currencies(shop) == {"EUR", "USD"}
+    assert list(ledger_check.verify(shop.database))
+
+
+def refused_attempt(shop, counter):
+    assert counter.purchase(ref_code="NOBODY").status == 404
+    return shop.one("SELECT id FROM attempts")["id"]
+
+
+def change_before_it_is_committed(shop, attempt_id):
+    """The program's first sale is stored, then the currency changed by somebody else, then the sale committed."""
+    with shop.database.write() as connection:
+        arguments = (shop.tenant, attempt_id, shop.john_id, shop.clock(), os.urandom, Words())
+        steps.accept_attempt(connection, *arguments)
+        other = Other(lambda: change_currency(shop, "EUR"))
+        wait_until_somebody_waits(shop)
+    other.join()
+    return other.raised
+
+
+def test_a_currency_waits_for_the_first_sale_and_stays(shop, counter):
+    (error,) = change_before_it_is_committed(shop, refused_attempt(shop, counter))
+    assert isinstance(error, Refused) and currencies(shop) == {"USD"}
+
+
+def test_without_asking_for_sales_the_currency_would_change(shop, counter, monkeypatch):
+    """The negative control."""
+    monkeypatch.setattr(programs, "has_conversions", lambda *arguments: False)
+    assert change_before_it_is_committed(shop, refused_attempt(shop, counter)) == []
+    assert currencies(shop) == {"EUR", "USD"}
+
+
+def test_an_affiliate_who_joins_meanwhile_has_the_new_currency(shop):
+    with shop.database.write() as connection:
+        arguments = (shop.tenant, shop.program_id, {"currency": "EUR"}, shop.clock(), os.urandom)
+        catalogue.update_program(connection, *arguments)
+        other = Other(lambda: shop.make_affiliate("LATE"))
+        wait_until_somebody_waits(shop)
+    other.join()
+    assert other.raised == [] and currencies(shop) == {"EUR"}
+
+
+# ── many conversions at once ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def crosswise(shop, counter):
+    """Two calls approve the same two conversions in opposite order; what either raised."""
+    shop.change_program(limits={"hourly": 9, "daily": 9})
+    ids = [counter.purchase(f"{code}@example.com", ref_code=code).id for code in ("JOHN123", "MARY123")]
+    others = []
+
+    def approve(ids, entropy=os.urandom):
+        with shop.database.write() as connection:
+            steps.take_each(connection, shop.tenant, "approve", ids, None, shop.clock(), entropy)
+
+    def begin_the_other():
+        others.append(Other(lambda: approve(ids[::-1])))
+        wait_until_somebody_waits(shop)
+
+    one = Other(lambda: approve(ids, in_the_middle(begin_the_other)))
+    one.join()
+    others[0].join()
+    return one.raised + others[0].raised
+
+
+def test_calls_about_many_wait_for_each_other_in_turn(shop, counter):
+    assert crosswise(shop, counter) == []
+    assert faults(shop.settings.database_url) == []
+
+
+def test_held_one_by_one_they_would_never_end(shop, counter, monkeypatch):
+    """The negative control: the server ends one of the two."""
+    monkeypatch.setattr(review, "hold_all", lambda *arguments: None)
+    (error,) = crosswise(shop, counter)
+    assert is_conflict(error)
