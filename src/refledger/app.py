@@ -112,7 +112,9 @@ def create(
 
 def _parts(settings: Settings, observers: Observers, clock: Callable[[], int], entropy) -> _Parts:
     database = Database(settings.database_url, settings.database_wait_s)
-    buffer = ClickBuffer(database, settings.click_flush_ms, settings.max_clicks_waiting, observers)
+    buffer = ClickBuffer(
+        database, settings.click_flush_ms, settings.max_clicks_waiting, observers, clock
+    )
     settles = [
         Tracking(database, tracking.Words(), clock, entropy, buffer.riding).settle
         for _ in range(database.groups_in_flight)

@@ -21,6 +21,7 @@ from refledger.store.engine import Connection, Database, Unavailable, is_conflic
 
 log = structlog.get_logger()
 
+COMPARE_EVERY_S = 1.0
 MOST_TOGETHER = 500  # a transaction holds the other writers up for no longer than this many take
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.05, 1.0
 _LONGEST_WAIT_S = 5.0
@@ -44,8 +45,17 @@ class ClickBuffer:
     by a thread of its own, or in the transaction of whoever decides meanwhile (`riding`).
     """
 
-    def __init__(self, database: Database, flush_ms: int, most: int, observers: Observers | None = None):
+    def __init__(
+        self,
+        database: Database,
+        flush_ms: int,
+        most: int,
+        observers: Observers | None = None,
+        clock_ms: Callable[[], int] | None = None,
+    ):
+        """`clock_ms`: by which the clicks are dated; without it they are stored with the times they have."""
         self._database, self._flush_s, self._most = database, flush_ms / 1000, most
+        self._clock_ms, self._ahead, self._compare_s = clock_ms, 0, 0.0
         self._observers = observers or Observers()
         self._arrived: deque[tuple] = deque()
         self._accepted = self._done = 0
@@ -103,7 +113,7 @@ class ClickBuffer:
                 self._stored.wait_for(lambda: not self._being_stored, _LONGEST_WAIT_S)
             if not self._spoiled:
                 self._take(taken, MOST_TOGETHER)
-                _write(connection, taken)
+                self._write(connection, taken)
 
         try:
             yield ride
@@ -137,7 +147,7 @@ class ClickBuffer:
                 # Taken only once it is our turn: what the queue does not hold any more is stored when the turn ends.
                 with self._database.write() as connection:
                     self._take(taken, 1 if self._spoiled else MOST_TOGETHER)
-                    _write(connection, taken)
+                    self._write(connection, taken)
             except Unavailable as error:
                 self._give_back(taken)
                 log.warning("clicks wait for the database", why=str(error), clicks=self.waiting)
@@ -163,6 +173,26 @@ class ClickBuffer:
             log.error("fault while storing a click", click_id=taken[0][0][1], why=repr(error))
         self._count(len(taken))
 
+    def _write(self, connection: Connection, taken: list[tuple]) -> None:
+        if not taken:
+            return
+        see(connection, {row[0] for row, _ in taken})
+        ahead_ms = self._ahead_ms(connection)
+        # The time is the last value of a row.
+        rows = [((*row[:-1], row[-1] - ahead_ms), why) for row, why in taken] if ahead_ms else taken
+        store.store(connection, [row for row, why in rows if why is None])
+        store.store_automated(connection, [(*row, why) for row, why in rows if why is not None])
+
+    def _ahead_ms(self, connection: Connection) -> int:
+        """How far the clock that dated the clicks is ahead of the one that counts, which conversions are dated by;
+        compared once in a while.
+        """
+        if self._clock_ms is not None and time.monotonic() >= self._compare_s:
+            self._compare_s = time.monotonic() + COMPARE_EVERY_S
+            own_ms = self._clock_ms()
+            self._ahead = own_ms - self._database.now_ms(connection, own_ms)
+        return self._ahead
+
     def _take(self, taken: list[tuple], most: int) -> None:
         with self._stored:
             with suppress(IndexError):
@@ -182,12 +212,6 @@ class ClickBuffer:
             self._done += clicks
             self._being_stored -= clicks
             self._stored.notify_all()
-
-
-def _write(connection: Connection, taken: list[tuple]) -> None:
-    see(connection, {row[0] for row, _ in taken})
-    store.store(connection, [row for row, why in taken if why is None])
-    store.store_automated(connection, [(*row, why) for row, why in taken if why is not None])
 
 
 class Clicks:

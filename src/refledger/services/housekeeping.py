@@ -74,9 +74,9 @@ class Housekeeping:
         counts, self._counts = self._counts, Counter()
         if not counts:
             return
-        now_ms = self._clock()
         try:
             with self._database.write() as connection:
+                now_ms = self._database.now_ms(connection, self._clock())
                 store.count_answers(connection, now_ms - now_ms % HOUR_MS, counts)
         except Exception:
             self._counts.update(counts)
@@ -88,13 +88,18 @@ class Housekeeping:
             merchant_ids = store.merchant_ids(connection)
         for merchant_id in merchant_ids:
             for kind, (find, drop) in store.KINDS.items():
-                until_ms = self._clock() - KEPT_MS[kind]
+                until_ms = self._now_ms() - KEPT_MS[kind]
                 while old := self._find(find, merchant_id, until_ms):
                     for batch in store.in_batches(old):
                         with self._database.write(merchant_id) as connection:
                             drop(connection, merchant_id, batch, until_ms)
                         if self._closing.is_set():
                             return
+
+    def _now_ms(self) -> int:
+        """A machine whose clock is ahead must not forget what limits and signals still look back on."""
+        with self._database.read() as connection:
+            return self._database.now_ms(connection, self._clock())
 
     def _find(self, find: store.Find, merchant_id: str, until_ms: int) -> list[tuple]:
         with self._database.read(merchant_id) as connection:

@@ -48,17 +48,17 @@ def settle(
     database: Database,
     tenant: Tenant,
     call: Repeatable | None,
-    now_ms: int,
-    work: Callable[[Connection], Answer],
+    clock: Callable[[], int],
+    work: Callable[[Connection, int], Answer],
     refuse: Callable[[Refusal], Answer],
 ) -> Answer:
-    """Runs `work` in one transaction; under a key, only the first time.
+    """Runs `work` in one transaction, at a time that several machines agree on; under a key, only the first time.
 
     A refusal rolls everything back. Answers of 2xx and 409 are kept; a call at the same time waits for the first.
     """
     for left in reversed(range(_TRIES)):
         try:
-            return _once(database, tenant, call, now_ms, work, refuse)
+            return _once(database, tenant, call, clock, work, refuse)
         except Exception as error:
             # Another process was faster at something unique: look again, decide again.
             if not left or not is_conflict(error):
@@ -66,13 +66,13 @@ def settle(
     raise AssertionError("unreachable")
 
 
-def _once(database, tenant, call, now_ms, work, refuse) -> Answer:
+def _once(database, tenant, call, clock, work, refuse) -> Answer:
     try:
         with database.write(tenant.merchant_id) as connection:
-            earlier = _earlier(database, connection, tenant, call, now_ms)
+            now_ms, earlier = _earlier(database, connection, tenant, call, clock)
             if earlier:
                 return earlier
-            answer = work(connection)
+            answer = work(connection, now_ms)
             _keep(connection, tenant, call, answer, now_ms)
             return answer
     except Refused as refused:
@@ -80,7 +80,7 @@ def _once(database, tenant, call, now_ms, work, refuse) -> Answer:
     if call is None or answer.status != 409:
         return answer
     with database.write(tenant.merchant_id) as connection:
-        earlier = _earlier(database, connection, tenant, call, now_ms)
+        now_ms, earlier = _earlier(database, connection, tenant, call, clock)
         if earlier:
             return earlier
         _keep(connection, tenant, call, answer, now_ms)
@@ -88,17 +88,22 @@ def _once(database, tenant, call, now_ms, work, refuse) -> Answer:
 
 
 def _earlier(
-    database: Database, connection: Connection, tenant: Tenant, call: Repeatable | None, now_ms: int
-) -> Answer | None:
+    database: Database,
+    connection: Connection,
+    tenant: Tenant,
+    call: Repeatable | None,
+    clock: Callable[[], int],
+) -> tuple[int, Answer | None]:
+    """The time, taken once the key is held; and what was answered under it, if anything."""
     if call is None:
-        return None
-    database.hold(connection, [lock_number(f"{tenant.merchant_id}:{call.key}")], now_ms)
+        return database.now_ms(connection, clock()), None
+    now_ms = database.hold(connection, [lock_number(f"{tenant.merchant_id}:{call.key}")], clock())
     kept = store.reply(connection, tenant.merchant_id, call.key, now_ms - REMEMBERED_MS)
     if kept is None:
-        return None
+        return now_ms, None
     if kept["body_key"] != call.body_key:
         raise Refused(Refusal(Reason.IDEMPOTENCY_MISMATCH))
-    return Answer(kept["status"], kept["answer"].encode(), replayed=True)
+    return now_ms, Answer(kept["status"], kept["answer"].encode(), replayed=True)
 
 
 def _keep(

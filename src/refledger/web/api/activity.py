@@ -40,9 +40,9 @@ def accept_attempt(call: Caller, attempt_id: str, wanted: inputs.Acceptance | No
     """Accepts a refused report after all, as it would have been at its time, and answers the conversion."""
     affiliate_id = wanted.affiliate_id if wanted else None
 
-    def work(connection):
+    def work(connection, now_ms):
         found = steps.accept_attempt(
-            connection, call.tenant, attempt_id, affiliate_id, call.now_ms, call.house.entropy, Words()
+            connection, call.tenant, attempt_id, affiliate_id, now_ms, call.house.entropy, Words()
         )
         return render.conversion(found, call.tenant.mode)
 

@@ -20,9 +20,9 @@ routes = router()
 def create_affiliate(call: Caller, program_id: str, wanted: inputs.NewAffiliate) -> Response:
     """Adds an affiliate to the program, active at once; a referral code is made unless one is given."""
     return call.write(
-        lambda connection: render.affiliate(
+        lambda connection, now_ms: render.affiliate(
             catalogue.create_affiliate(
-                connection, call.tenant, program_id, wanted.given(), call.now_ms, call.house.entropy
+                connection, call.tenant, program_id, wanted.given(), now_ms, call.house.entropy
             ),
             call.tenant.mode,
         ),
@@ -59,9 +59,9 @@ def get_affiliate(call: Caller, affiliate_id: str) -> Response:
 def update_affiliate(call: Caller, affiliate_id: str, wanted: inputs.AffiliateChange) -> Response:
     """Changes what is named; null gives limits, terms and policy back to the program."""
     return call.write(
-        lambda connection: render.affiliate(
+        lambda connection, now_ms: render.affiliate(
             catalogue.update_affiliate(
-                connection, call.tenant, affiliate_id, wanted.given(), call.now_ms, call.house.entropy
+                connection, call.tenant, affiliate_id, wanted.given(), now_ms, call.house.entropy
             ),
             call.tenant.mode,
         )
@@ -87,9 +87,9 @@ def get_balance(call: Caller, affiliate_id: str) -> Response:
 def create_coupon(call: Caller, program_id: str, wanted: inputs.NewCoupon) -> Response:
     """Gives a coupon code of the shop to an affiliate: whoever buys with it was sent by them."""
     return call.write(
-        lambda connection: render.coupon(
+        lambda connection, now_ms: render.coupon(
             catalogue.create_coupon(
-                connection, call.tenant, program_id, inputs.by_column(wanted), call.now_ms, call.house.entropy
+                connection, call.tenant, program_id, inputs.by_column(wanted), now_ms, call.house.entropy
             ),
             call.tenant.mode,
         ),
@@ -114,9 +114,9 @@ def list_coupons(call: Caller, program_id: str, query: Annotated[inputs.CouponsQ
 def update_coupon(call: Caller, coupon_id: str, wanted: inputs.CouponChange) -> Response:
     """Changes what is named."""
     return call.write(
-        lambda connection: render.coupon(
+        lambda connection, now_ms: render.coupon(
             catalogue.update_coupon(
-                connection, call.tenant, coupon_id, inputs.by_column(wanted), call.now_ms, call.house.entropy
+                connection, call.tenant, coupon_id, inputs.by_column(wanted), now_ms, call.house.entropy
             ),
             call.tenant.mode,
         )

@@ -37,14 +37,14 @@ def get_conversion(call: Caller, conversion_id: str) -> Response:
 def bulk_conversions(call: Caller, wanted: inputs.Bulk) -> Response:
     """Takes one step for up to 500 conversions. Each has its own result; one refusal stops no other."""
 
-    def work(connection):
+    def work(connection, now_ms):
         results = steps.take_each(
             connection,
             call.tenant,
             wanted.action,
             wanted.ids,
             wanted.reason,
-            call.now_ms,
+            now_ms,
             call.house.entropy,
         )
         data = [_result(result) for result in results]
@@ -67,10 +67,8 @@ def _take(call: Call, step: str, conversion_id: str, wanted: inputs.Step | None)
     """Takes the step and answers the conversion as it is then."""
     reason = wanted.reason if wanted else None
 
-    def work(connection):
-        found = steps.take(
-            connection, call.tenant, step, conversion_id, reason, call.now_ms, call.house.entropy
-        )
+    def work(connection, now_ms):
+        found = steps.take(connection, call.tenant, step, conversion_id, reason, now_ms, call.house.entropy)
         return render.conversion(found, call.tenant.mode)
 
     return call.write(work)

@@ -46,12 +46,11 @@ class House:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a merchant: on whose behalf, when, and how it is repeated."""
+    """One call of a merchant: on whose behalf, and how it is repeated."""
 
     house: House
     tenant: Tenant
     request_id: str
-    now_ms: int
     repeatable: replies.Repeatable | None
 
     def read(self, work: Callable[[Connection], dict[str, Any]]) -> Response:
@@ -59,14 +58,16 @@ class Call:
         with self.house.database.read(self.tenant.merchant_id) as connection:
             return json_response(work(connection))
 
-    def write(self, work: Callable[[Connection], dict[str, Any]], status: int = 200) -> Response:
-        """Answers what `work` did in one transaction; under an `Idempotency-Key`, what its first call did."""
+    def write(self, work: Callable[[Connection, int], dict[str, Any]], status: int = 200) -> Response:
+        """Answers what `work`, told the time, did in one transaction; under an `Idempotency-Key`, what its first call
+        did.
+        """
         answer = replies.settle(
             self.house.database,
             self.tenant,
             self.repeatable,
-            self.now_ms,
-            lambda connection: replies.Answer(status, orjson.dumps(work(connection))),
+            self.house.clock,
+            lambda connection, now_ms: replies.Answer(status, orjson.dumps(work(connection, now_ms))),
             lambda refusal: self._refused(refusal),
         )
         response = Response(answer.body, answer.status, media_type="application/json")
@@ -140,7 +141,7 @@ async def _admit(request: Request) -> Request:
     key = request.headers.get(replies.HEADER)
     if key is not None and request.method == "POST":
         repeatable = replies.repeatable(tenant, f"{request.method} {request.url.path}", key, body)
-    call = Call(house, tenant, request_id_of(request.scope), house.clock(), repeatable)
+    call = Call(house, tenant, request_id_of(request.scope), repeatable)
     # JSON is JSON under any content type, here as at the tracking doors.
     headers = [pair for pair in request.scope["headers"] if pair[0] != b"content-type"]
     scope = {

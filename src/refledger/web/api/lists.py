@@ -15,10 +15,8 @@ routes = router()
 def create_list_entry(call: Caller, wanted: inputs.NewListEntry) -> Response:
     """Allows or blocks a mailbox, a domain, a range of addresses or an affiliate. A block wins over an allow."""
     return call.write(
-        lambda connection: render.list_entry(
-            lists.add_entry(
-                connection, call.tenant, inputs.by_column(wanted), call.now_ms, call.house.entropy
-            ),
+        lambda connection, now_ms: render.list_entry(
+            lists.add_entry(connection, call.tenant, inputs.by_column(wanted), now_ms, call.house.entropy),
             call.tenant.mode,
         ),
         status=201,
@@ -40,8 +38,8 @@ def list_list_entries(call: Caller, query: Annotated[inputs.ListsQuery, Query()]
 def remove_list_entry(call: Caller, entry_id: str) -> Response:
     """Removes an entry."""
 
-    def work(connection):
-        lists.remove_entry(connection, call.tenant, entry_id, call.now_ms, call.house.entropy)
+    def work(connection, now_ms):
+        lists.remove_entry(connection, call.tenant, entry_id, now_ms, call.house.entropy)
         return {"id": entry_id, "object": "list_entry", "deleted": True}
 
     return call.write(work)

@@ -16,10 +16,8 @@ routes = router()
 def create_program(call: Caller, wanted: inputs.NewProgram) -> Response:
     """Creates a program. Everything but its name has a default."""
     return call.write(
-        lambda connection: render.program(
-            catalogue.create_program(
-                connection, call.tenant, wanted.given(), call.now_ms, call.house.entropy
-            ),
+        lambda connection, now_ms: render.program(
+            catalogue.create_program(connection, call.tenant, wanted.given(), now_ms, call.house.entropy),
             call.tenant.mode,
         ),
         status=201,
@@ -51,9 +49,9 @@ def get_program(call: Caller, program_id: str) -> Response:
 def update_program(call: Caller, program_id: str, wanted: inputs.ProgramChange) -> Response:
     """Changes what is named. New terms hold for new conversions only."""
     return call.write(
-        lambda connection: render.program(
+        lambda connection, now_ms: render.program(
             catalogue.update_program(
-                connection, call.tenant, program_id, wanted.given(), call.now_ms, call.house.entropy
+                connection, call.tenant, program_id, wanted.given(), now_ms, call.house.entropy
             ),
             call.tenant.mode,
         )
@@ -74,10 +72,8 @@ def get_policy(call: Caller, program_id: str) -> Response:
 def put_policy(call: Caller, program_id: str, overrides: Annotated[Overrides, Body()]) -> Response:
     """Replaces the overrides by a new version; conversions name the version that judged them."""
     return call.write(
-        lambda connection: render.policy(
-            catalogue.put_policy(
-                connection, call.tenant, program_id, overrides, call.now_ms, call.house.entropy
-            ),
+        lambda connection, now_ms: render.policy(
+            catalogue.put_policy(connection, call.tenant, program_id, overrides, now_ms, call.house.entropy),
             call.tenant.mode,
         )
     )
