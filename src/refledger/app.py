@@ -35,12 +35,13 @@ class Application(FastAPI):
     """FastAPI behind the plain doors, all of it behind the plumbing (see `wrap`)."""
 
     outermost = None
+    at_once = None  # see `web.protocol`
 
     async def __call__(self, scope, receive, send) -> None:
         await (self.outermost or super().__call__)(scope, receive, send)
 
-    def wrap(self, outermost) -> None:
-        self.outermost = outermost
+    def wrap(self, outermost, at_once) -> None:
+        self.outermost, self.at_once = outermost, at_once
 
     @property
     def inner(self):
@@ -69,11 +70,8 @@ def create(
     logs.configure(settings.log_level, logs.style_of(settings.log_format))
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     Protocol.header_bytes = settings.header_bytes
-    observers, secret, trusted = (
-        metrics.observers(),
-        settings.secret_bytes(),
-        Trusted(settings.trusted_proxies),
-    )
+    observers, secret = metrics.observers(), settings.secret_bytes()
+    trusted = Trusted(settings.trusted_proxies)
     parts = _parts(settings, observers, clock, entropy)
     database, desk, buffer = parts.database, parts.desk, parts.buffer
     app = Application(
@@ -106,15 +104,15 @@ def create(
         body_timeout_s=settings.body_timeout_s,
         changed=known.forget,
     )
-    app.wrap(Plumbing(PlainFirst(app.inner, plain), parts.access, trusted, clock, entropy))
+    plumbing = Plumbing(PlainFirst(app.inner, plain), parts.access, trusted, clock, entropy)
+    follow = next(route for route in plain if route.name == clicks.FOLLOW)
+    app.wrap(plumbing, plumbing.at_once(follow.app.at_once, follow))
     return app
 
 
 def _parts(settings: Settings, observers: Observers, clock: Callable[[], int], entropy) -> _Parts:
     database = Database(settings.database_url, settings.database_wait_s)
-    buffer = ClickBuffer(
-        database, settings.click_flush_ms, settings.max_clicks_waiting, observers, clock
-    )
+    buffer = ClickBuffer(database, settings.click_flush_ms, settings.max_clicks_waiting, observers, clock)
     settles = [
         Tracking(database, tracking.Words(), clock, entropy, buffer.riding).settle
         for _ in range(database.groups_in_flight)

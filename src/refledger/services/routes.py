@@ -103,6 +103,13 @@ class Cache:
         self._loading.clear()
         self._forgot_s = self._clock_s()
 
+    def at_hand(self, *key: str) -> Any:
+        """What is known and need not be asked for yet; None otherwise."""
+        entry = self._entries.get(key)
+        if entry is None or self._clock_s() - entry[1] >= self._ttl_s / 2:
+            return None
+        return entry[0]
+
     async def get(self, *key: str) -> Any:
         """Refused as unavailable where the database cannot answer and nothing is known."""
         entry = self._entries.get(key)
@@ -180,6 +187,10 @@ class Routes:
     async def affiliate(self, program: ProgramRoute, ref_code: str) -> AffiliateRoute | None:
         """Live, by their code in any case."""
         return await self._affiliates.get(program.merchant_id, _code_key(program, ref_code))
+
+    def link_at_hand(self, slug: str, ref_code: str) -> Link | None:
+        """A link that need not be asked for just now."""
+        return self._links.at_hand(slug, ref_code)
 
     async def link(self, slug: str, ref_code: str) -> Link | None:
         """None where no program has this slug."""

@@ -94,6 +94,27 @@ class FollowLink:
             return await _refuse(scope, send, why.refusal, [_NO_STORE])
         if link is None or not link.program.site_url:
             return await _refuse(scope, send, Refusal(Reason.NOT_FOUND), [_NO_STORE])
+        headers = self._follow(scope, link)
+        if isinstance(headers, Refusal):
+            return await _refuse(scope, send, headers, [_NO_STORE])
+        await _send(send, 302, headers)
+
+    def at_once(self, scope: Scope) -> tuple[int, Pairs] | None:
+        """The answer where the link is known just now and live; None where it has to be looked up or refused."""
+        parts = scope["path"].split("/")
+        if len(parts) != 4:
+            return None
+        link = self._routes.link_at_hand(parts[2].lower(), parts[3][:_MOST_CODE])
+        if not link or not link.program.site_url:
+            return None
+        headers = self._follow(scope, link)
+        if isinstance(headers, Refusal):
+            return None
+        headers.append(_NO_BODY)
+        return 302, headers
+
+    def _follow(self, scope: Scope, link: Link) -> Pairs | Refusal:
+        """Where to, with the click that is noted on the way."""
         query = scope["query_string"]
         asked = dict(parse_qsl(query.decode("utf-8", "replace"))) if query else {}
         program, affiliate = link.program, link.affiliate
@@ -104,10 +125,10 @@ class FollowLink:
         if affiliate is not None:
             click_id = self._note(scope, link, asked)
             if isinstance(click_id, Refusal):
-                return await _refuse(scope, send, click_id, [_NO_STORE])
+                return click_id
             about, tail = _cookies(affiliate.ref_code, program.window_days, is_https(scope, self._trusted))
             headers += (about, (b"set-cookie", b"affiliate_click=%b%b" % (click_id.encode(), tail)))
-        await _send(send, 302, headers)
+        return headers
 
     def _note(self, scope: Scope, link: Link, asked: Mapping[str, str]) -> str | Refusal:
         headers = dict(scope["headers"])
@@ -125,6 +146,7 @@ class FollowLink:
 
 
 _NO_STORE = (b"cache-control", b"no-store")
+_NO_BODY = (b"content-length", b"0")
 
 
 @lru_cache(maxsize=4096)
@@ -204,8 +226,11 @@ class ReportClick:
         return Visit(address, agent, report.url, report.referrer, report.sub_id, None, why)
 
 
+FOLLOW = "follow-link"
+
+
 def routes(doors: Doors) -> list[Route]:
     return [
-        Route("/r/{slug}/{ref_code}", FollowLink(doors), methods=["GET"], name="follow-link"),
+        Route("/r/{slug}/{ref_code}", FollowLink(doors), methods=["GET"], name=FOLLOW),
         Route("/v1/track-click", ReportClick(doors), methods=["POST", "OPTIONS"], name="track-click"),
     ]
