@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection, Engine, make_url
@@ -272,7 +273,7 @@ def _leave_no_transaction(raw: sqlite3.Connection | None, _record) -> None:
 
 
 def _postgresql(url, wait_s: float) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         isolation_level="READ COMMITTED",
         pool_size=8,
@@ -281,6 +282,16 @@ def _postgresql(url, wait_s: float) -> Engine:
         pool_pre_ping=True,
         connect_args={"prepare_threshold": None, "connect_timeout": max(1, int(wait_s))},
     )
+    event.listen(engine, "checkin", _leave_no_access_mode)
+    return engine
+
+
+def _leave_no_access_mode(raw: Any, _record) -> None:
+    """After a reader SQLAlchemy leaves "read and write", and the next BEGIN would demand it: of a replica in vain, with
+    an error that says no more than that it cannot.
+    """
+    if raw is not None and not raw.closed:
+        raw.read_only = None
 
 
 # ── what an exception of the driver means ────────────────────────────────────────────────────────────────────────
