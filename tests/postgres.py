@@ -284,17 +284,17 @@ class Databases:
     def _empty(self, name: str) -> bool:
         if self._admin.execute(SESSIONS, [name]).fetchone() != (0,):
             return False
-        with psycopg.connect(self._plain(name), autocommit=True) as connection:
-            try:
+        try:
+            with psycopg.connect(self._plain(name), autocommit=True) as connection:
                 if connection.execute(SHAPE).fetchone() != self._shape:
                     return False
-            except psycopg.errors.UndefinedTable:  # not even Alembic's
-                return False
-            (written,) = connection.execute(WRITTEN).fetchone()
-            if written:
-                # The triggers of what may only be added to stay where they are, and asleep.
-                connection.execute("SET session_replication_role = replica")
-                connection.execute(f"TRUNCATE {written}")
+                (written,) = connection.execute(WRITTEN).fetchone()
+                if written:
+                    # The triggers of what may only be added to stay where they are, and asleep.
+                    connection.execute("SET session_replication_role = replica")
+                    connection.execute(f"TRUNCATE {written}")
+        except psycopg.Error:  # not even Alembic's table is there; or the account may not
+            return False
         return True
 
     @contextlib.contextmanager

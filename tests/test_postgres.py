@@ -104,3 +104,50 @@ def test_the_clock_that_is_set_is_the_one_that_counts(postgresql_url):
             with database.write() as connection:
                 assert database.now_ms(connection, 0) == now_ms
         database.close()
+
+
+# ── databases that are used again ────────────────────────────────────────────────────────────────────────────────
+
+
+def given(databases, deed=None, times=2 * postgres.RESTING):
+    """The names of so many databases, one after the other, each found empty; `deed` is done to the first."""
+    names = []
+    for _ in range(times):
+        with databases.fresh() as url, psycopg.connect(url) as connection:
+            assert connection.execute("SELECT count(*) FROM merchants").fetchone() == (0,)
+            connection.execute("INSERT INTO merchants VALUES ('mer_1', 'Shop', '', 0, 0, 0)")
+            if deed and not names:
+                connection.execute(deed)
+            names.append(connection.info.dbname)
+    return names
+
+
+def test_a_database_is_used_again_and_empty(postgresql_databases):
+    names = given(postgresql_databases)
+    assert len(set(names)) < len(names)
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "DROP TABLE clicks",
+        "ALTER TABLE merchants ADD COLUMN colour text",
+        "DROP INDEX ix_clicks_merchant_id_address_key_at_ms",
+        "ALTER TABLE conversions DROP CONSTRAINT pk_conversions",
+        "ALTER TABLE entries DISABLE TRIGGER USER",
+        "CREATE FUNCTION own() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "UPDATE alembic_version SET version_num = '9999'",
+        "DROP SCHEMA public CASCADE",
+    ],
+)
+def test_what_is_not_as_it_was_is_not_used_again(postgresql_databases, deed):
+    first, *later = given(postgresql_databases, deed)
+    assert first not in later
+
+
+def test_what_somebody_still_uses_is_not_used_again(postgresql_databases):
+    with postgresql_databases.fresh() as url:
+        other = psycopg.connect(url)
+    assert other.info.dbname not in given(postgresql_databases)
+    with pytest.raises(psycopg.OperationalError):
+        other.execute("SELECT 1")

@@ -46,8 +46,8 @@ def test_a_dead_writer_is_not_ready(database, dead):
     assert answer.json()["checks"] == {"database": "ok", "desk": "ok", "clicks": "ok"} | {dead: "failed"}
 
 
-def test_a_database_that_is_not_migrated_is_not_ready(tmp_path):
-    empty = Database(f"sqlite:///{tmp_path}/empty.db")
+def test_a_database_that_is_not_migrated_is_not_ready(empty_url):
+    empty = Database(empty_url)
     answer = asked(checks(empty, lambda: True, lambda: True))
     empty.close()
     assert (answer.status_code, answer.json()["checks"]["database"]) == (503, "failed")
