@@ -11,7 +11,7 @@ from refledger.store.engine import Database
 from refledger.store.schema import ACCOUNTS, metadata
 
 # Every table that a conversion may write to → the column that names the conversion, where one does.
-_TABLES = {
+TABLES = {
     "conversions": "id",
     "decisions": "conversion_id",
     "entries": "conversion_id",
@@ -19,9 +19,9 @@ _TABLES = {
     "acceptances": None,
     "sightings": None,
 }
-_NUMBERS = ("accepted_count", "verified_count", *(f"{account}_minor" for account in ACCOUNTS))
+NUMBERS = ("accepted_count", "verified_count", *(f"{account}_minor" for account in ACCOUNTS))
 _MOVE = (
-    f"UPDATE standings SET last_accepted_ms = ?, {', '.join(f'{name} = {name} + ?' for name in _NUMBERS)} "
+    f"UPDATE standings SET last_accepted_ms = ?, {', '.join(f'{name} = {name} + ?' for name in NUMBERS)} "
     "WHERE merchant_id = ? AND affiliate_id = ? AND mode = ?"
 )
 
@@ -44,7 +44,7 @@ def record(installation: Installation, count: int) -> list[Recorded]:
     made = {row[0]: Recorded() for row in raw.execute("SELECT id FROM conversions ORDER BY id")}
     if not len(made) == accepted == count:
         raise RuntimeError(f"{accepted} of {count} conversions were accepted, {len(made)} are stored")
-    for table, name in _TABLES.items():
+    for table, name in TABLES.items():
         if name is not None:
             for owner, *row in raw.execute(f"SELECT {name}, * FROM {table}"):
                 made[owner].rows.setdefault(table, []).append(tuple(row))
@@ -80,7 +80,7 @@ def _check_complete(raw: sqlite3.Connection, count: int) -> None:
     setup = {"affiliates", "standings", "audit"}
     for table in metadata.tables:
         rows = raw.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-        if rows >= count and table not in setup and table not in _TABLES:
+        if rows >= count and table not in setup and table not in TABLES:
             raise RuntimeError(f"conversions write to {table}, which the bare insert leaves out")
 
 
@@ -89,7 +89,7 @@ def _moves(raw: sqlite3.Connection):
         "SELECT id, merchant_id, affiliate_id, mode, verified, at_ms, commission_minor FROM conversions"
     )
     for owner, merchant_id, affiliate_id, mode, verified, at_ms, minor in found:
-        numbers = dict.fromkeys(_NUMBERS, 0) | {
+        numbers = dict.fromkeys(NUMBERS, 0) | {
             "accepted_count": 1,
             "verified_count": verified,
             "pending_minor": minor,
@@ -107,7 +107,7 @@ def insert(path: Path, recorded: list[Recorded], per_commit: int, most_s: float)
         raise RuntimeError("the bare database is not in WAL mode")
     statements = {
         table: f"INSERT INTO {table} VALUES ({', '.join('?' * len(metadata.tables[table].columns))})"
-        for table in _TABLES
+        for table in TABLES
     }
     groups = [_group(recorded[n : n + per_commit]) for n in range(0, len(recorded), per_commit)]
     done, started = 0, time.perf_counter()
@@ -129,5 +129,5 @@ def insert(path: Path, recorded: list[Recorded], per_commit: int, most_s: float)
 
 
 def _group(members: list[Recorded]) -> tuple[dict[str, list[tuple]], list[tuple]]:
-    rows = {table: [row for each in members for row in each.rows.get(table, ())] for table in _TABLES}
+    rows = {table: [row for each in members for row in each.rows.get(table, ())] for table in TABLES}
     return rows, [each.move for each in members]

@@ -4,7 +4,7 @@ import os
 import shutil
 import sqlite3
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import select
@@ -39,24 +39,33 @@ class Installation:
     program_id: str
     codes: tuple[str, ...]
     affiliate_ids: tuple[str, ...]
+    address: str = ""  # of its database; none: SQLite's, in the folder
 
     @property
     def path(self) -> Path:
         return self.folder / "refledger.db"
 
     @property
+    def url(self) -> str:
+        return self.address or f"sqlite:///{self.path}"
+
+    @property
     def environment(self) -> dict[str, str]:
-        return {"REFLEDGER_DATABASE_URL": f"sqlite:///{self.path}", "REFLEDGER_DATA_DIR": str(self.folder)}
+        return {"REFLEDGER_DATABASE_URL": self.url, "REFLEDGER_DATA_DIR": str(self.folder)}
 
     @property
     def settings(self) -> Settings:
-        return load(database_url=f"sqlite:///{self.path}", data_dir=self.folder)
+        return load(database_url=self.url, data_dir=self.folder)
 
     def copy(self, folder: Path) -> "Installation":
         """The same installation elsewhere; nothing may be writing to this one meanwhile."""
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self.folder, folder)
-        return Installation(**(asdict(self) | {"folder": folder}))
+        return replace(self, folder=folder)
+
+    def at(self, address: str) -> "Installation":
+        """With the database there, which holds a copy."""
+        return replace(self, address=address)
 
 
 def make(folder: Path) -> Installation:

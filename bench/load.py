@@ -46,10 +46,11 @@ class Run:
 
 
 class Client(asyncio.Protocol):
-    def __init__(self, run: Run, ended: asyncio.Future):
-        self.run, self.ended = run, ended
+    def __init__(self, run: Run, port: int, ended: asyncio.Future):
+        self.run, self.port, self.ended = run, port, ended
         self.received = b""
         self.sent_s = 0.0
+        self.comes_back = False  # the server ends the connection after each answer, as some of the peers' do
 
     def connection_made(self, transport) -> None:
         self.transport = transport
@@ -70,17 +71,29 @@ class Client(asyncio.Protocol):
             self.received = data
             return
         self.received = b""
+        self.comes_back = b"onnection: close\r\n" in data[: head + 2]
         now_s, run = time.perf_counter(), self.run
         run.statuses[data[9:12].decode()] += 1
         if run.from_s <= now_s < run.until_s:
             run.waits_s.append(now_s - self.sent_s)
-        if now_s < run.until_s:
-            self.send()
-        else:
+        if now_s >= run.until_s:
+            self.comes_back = False
+        if now_s >= run.until_s or self.comes_back:
             self.transport.close()
+        else:
+            self.send()
 
     def connection_lost(self, error) -> None:
-        if not self.ended.done():
+        if self.comes_back:
+            self.coming = asyncio.get_running_loop().create_task(self._come_back())
+        elif not self.ended.done():
+            self.ended.set_result(None)
+
+    async def _come_back(self) -> None:
+        self.comes_back = False
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self.port)
+        except OSError:
             self.ended.set_result(None)
 
 
@@ -97,7 +110,7 @@ async def _drive(run: Run, port: int, clients: int) -> None:
     started_s = time.process_time()
     await asyncio.gather(
         *(
-            loop.create_connection(lambda end=end: Client(run, end), "127.0.0.1", port)  # type: ignore[misc]
+            loop.create_connection(lambda end=end: Client(run, port, end), "127.0.0.1", port)  # type: ignore[misc]
             for end in ends
         )
     )

@@ -1,25 +1,19 @@
-"""One run: every point measured in turn, round after round, so that what disturbs the machine disturbs all alike."""
+"""What is measured, by name; and how busy others kept the machine meanwhile."""
 
 import math
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 
-from bench import bare, load, servers
-from bench import installation as installations
+from bench import load, servers
 from bench.installation import Installation
 
-CLIENTS = (1, 16, 64, 256)
-CLICK_CLIENTS = 64
-LINKS = ("links", "scattered_links")
-PER_COMMIT = (1, 100)
-RECORDED = 30_000
-
-Say = Callable[[str], None]
+# Kind of request → the only answer that counts, and the most that are made ready for a second.
+_ANSWERS = {"conversions": "200", "peer_conversions": "201", "links": "302", "scattered_links": "302"}
+_MOST_A_SECOND = {"conversions": 15_000, "peer_conversions": 3_000}
 
 
 @dataclass
@@ -41,6 +35,14 @@ class Point:
     def group(self) -> float | None:
         return statistics.median(self.groups) if self.groups else None
 
+    @property
+    def p50(self) -> float:
+        return statistics.median(self.p50_ms)
+
+    @property
+    def p99(self) -> float:
+        return statistics.median(self.p99_ms)
+
     def ratio(self, other: "Point") -> float:
         """The median of the rounds' ratios."""
         return statistics.median(a / b for a, b in zip(self.rates, other.rates, strict=True))
@@ -58,12 +60,18 @@ class Points:
     def __getitem__(self, name: tuple) -> Point:
         return self.by_name[name]
 
+    def __contains__(self, name: tuple) -> bool:
+        return name in self.by_name
+
     def http(
         self, name: tuple, server: servers.Server, installation: Installation, kind: str, clients: int
-    ) -> None:
-        """Measures once. Any answer but the wanted one spoils the run: a refusal is cheaper than a conversion."""
-        ours = name[0] != "hello" and kind == "conversions"
-        before, started_s = server.groups(), server.cpu_s()
+    ) -> int:
+        """Measures once, and tells how many were answered, those while warming up too.
+
+        Any answer but the wanted one spoils the run: a refusal is cheaper than a conversion.
+        """
+        grouping = name[0] != "hello" and kind == "conversions"
+        before, started_s = server.groups() if grouping else None, server.cpu_s()
         found = load.measure(
             server.port,
             installation,
@@ -71,27 +79,35 @@ class Points:
             clients,
             first=next(self._blocks) * 1_000_000,
             timed_s=self.timed_s,
-            repeat=not ours,
+            most_a_second=_MOST_A_SECOND.get(kind, 0),
+            repeat=name[0] == "hello" or kind not in _MOST_A_SECOND,
         )
-        ended_s, after = server.cpu_s(), server.groups()
-        wanted = "200" if kind == "conversions" else "302"
-        if set(found["statuses"]) != {wanted}:
-            raise RuntimeError(f"{name}: expected {wanted} throughout, got {found['statuses']}")
+        ended_s, after = server.cpu_s(), server.groups() if grouping else None
+        if set(found["statuses"]) != {_ANSWERS[kind]}:
+            raise RuntimeError(f"{name}: expected {_ANSWERS[kind]} throughout, got {found['statuses']}")
+        answered = sum(found["statuses"].values())
         point = self.by_name[name]
         point.rates.append(found["rate"])
         point.p50_ms.append(found["p50_ms"])
         point.p99_ms.append(found["p99_ms"])
         point.client_cpu.append(found["client_cpu"])
-        point.server_us.append((ended_s - started_s) / sum(found["statuses"].values()) * 1e6)
-        if ours and before and after and after[1] > before[1]:
+        point.server_us.append((ended_s - started_s) / answered * 1e6)
+        if before and after and after[1] > before[1]:
             point.groups.append((after[0] - before[0]) / (after[1] - before[1]))
+        return answered
 
-    def bare(self, folder: Path, template: Installation, recorded: list[bare.Recorded]) -> None:
-        for per_commit in PER_COMMIT:
-            copy = template.copy(folder / "bare")
-            self.by_name["bare", per_commit].rates.append(
-                bare.insert(copy.path, recorded, per_commit, self.timed_s)
-            )
+    def as_json(self) -> dict:
+        points = [{"name": list(name)} | asdict(point) for name, point in self.by_name.items()]
+        return {"timed_s": self.timed_s, "others": self.others, "points": points}
+
+    @classmethod
+    def of_json(cls, given: dict) -> "Points":
+        made = cls(given["timed_s"])
+        made.others = given["others"]
+        for point in given["points"]:
+            name = tuple(point["name"])
+            made.by_name[name] = Point(**{key: value for key, value in point.items() if key != "name"})
+        return made
 
 
 def others(over_s: float = 1.0) -> float:
@@ -109,33 +125,3 @@ def _processor_times() -> tuple[int, int]:
     except OSError:
         return 0, 0
     return numbers[3] + numbers[4], sum(numbers)
-
-
-def run(folder: Path, rounds: int, timed_s: float, say: Say) -> Points:
-    template = installations.make(folder / "template")
-    say(f"recording what {RECORDED:,} conversions write …")
-    recorded = bare.record(template.copy(folder / "recorded"), RECORDED)
-    points = Points(timed_s)
-    for turn in range(1, rounds + 1):
-        points.others.append(others())
-        say(f"round {turn} of {rounds} … (others keep {points.others[-1]:.0%} of the machine busy)")
-        _round(folder, template, recorded, points)
-    return points
-
-
-def _round(folder: Path, template: Installation, recorded: list[bare.Recorded], points: Points) -> None:
-    """Everything once, from empty tables."""
-    service, single = template.copy(folder / "service"), template.copy(folder / "single")
-    with (
-        servers.hello(template) as hello_server,
-        servers.service(service) as grouped_server,
-        servers.service(single, cap=1) as single_server,
-    ):
-        for clients in CLIENTS:
-            points.http(("hello", clients), hello_server, template, "conversions", clients)
-            points.http(("service", clients), grouped_server, template, "conversions", clients)
-            points.http(("single", clients), single_server, template, "conversions", clients)
-        points.bare(folder, template, recorded)
-        for kind in LINKS:
-            points.http(("hello", kind), hello_server, template, kind, CLICK_CLIENTS)
-            points.http(("service", kind), grouped_server, template, kind, CLICK_CLIENTS)

@@ -19,6 +19,11 @@ _BODY = (
     '"conversion_type": "purchase", "revenue_amount": %d.%02d, "customer_ip": "%s", "customer_user_agent": "%s"}'
 )
 
+_PEER_BODY = (
+    '{"referral_code": "%s", "event_type": "purchase", "is_conversion": true, "conversion_value": %d.%02d, '
+    '"metadata": {"customer_email": "%s", "customer_ip": "%s"}}'
+)
+
 
 def body(installation: Installation, number: int, chance: random.Random, is_secret: bool) -> bytes:
     """`number` makes the customer's e-mail unique."""
@@ -60,6 +65,21 @@ def conversions(installation: Installation, first: int, count: int) -> Iterator[
         yield _post("/v1/track-conversion", given)
 
 
+def peer_conversions(installation: Installation, first: int, count: int) -> Iterator[bytes]:
+    """The same purchases as django-affiliate-system is told of them; what it has no field for is metadata."""
+    chance = random.Random(first)
+    for number in range(first, first + count):
+        given = _PEER_BODY % (
+            installation.codes[chance.randrange(len(installation.codes))],
+            chance.randrange(5, 400),
+            chance.randrange(100),
+            email(number),
+            address(chance),
+        )
+        agent = f"User-Agent: {chance.choice(_AGENTS)}\r\n".encode()
+        yield _post("/affiliates/referral-actions/track/", given.encode(), agent)
+
+
 def links(installation: Installation, first: int, count: int) -> Iterator[bytes]:
     """Visitors who follow the links of a few affiliates, as on a busy day."""
     return _links(installation.codes[:POPULAR], first, count)
@@ -80,8 +100,8 @@ def _links(codes: tuple[str, ...], first: int, count: int) -> Iterator[bytes]:
         ).encode()
 
 
-def _post(path: str, given: bytes) -> bytes:
+def _post(path: str, given: bytes, more: bytes = b"") -> bytes:
     return (
-        b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-        % (path.encode(), len(given), given)
+        b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n%bContent-Length: %d\r\n\r\n%b"
+        % (path.encode(), more, len(given), given)
     )
