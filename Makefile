@@ -33,7 +33,7 @@ prove: $(VENV)/.installed-dev ## Run the long proofs: crashes under load, power 
 prove-ha: $(VENV)/.installed-dev ## Kill the leader of three PostgreSQL servers under load (deploy/ha)
 	@$(BIN)/python -m deploy.ha.prove $(ARGS)
 
-bench: $(VENV)/.installed-dev ## Measure, as ratios against a bare server and a bare database
+bench: $(VENV)/.installed-dev ## Measure against bare databases and a peer; writes docs/performance.md
 	@$(BIN)/python -m bench run $(ARGS)
 
 bench-growth: $(VENV)/.installed-dev ## Measure with millions of conversions in the table

@@ -21,6 +21,10 @@ _REQUIREMENTS = _SITE / "requirements.txt"
 _THREADS = 8
 
 
+class CannotPrepare(Exception):
+    """The peer cannot be had here, and why."""
+
+
 @dataclass(frozen=True)
 class Way:
     """How it is served."""
@@ -97,4 +101,4 @@ def _environment(server: postgresql.Server, name: str, is_atomic: bool = False) 
 def _run(command: list, environment: dict[str, str] | None = None, given: str = "") -> None:
     ended = subprocess.run(command, input=given, capture_output=True, text=True, env=environment)
     if ended.returncode:
-        raise RuntimeError(f"the peer: {' '.join(map(str, command))}: {ended.stderr.strip()[-600:]}")
+        raise CannotPrepare(f"{' '.join(map(str, command))}: {ended.stderr.strip()[-600:]}")

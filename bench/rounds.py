@@ -104,18 +104,28 @@ class Postgresql:
         say(f"preparing PostgreSQL {server.version} …")
         server.move(template, "refledger_template")
         self.pgbench = pgbench.Pgbench(server, "refledger_template", folder / "pgbench", recorded)
-        say(f"preparing the peer, {peer.NAME} …")
-        peer.prepare(server, template, "peer_template")
         self.pgbench_ways = {}
         for per_commit in PER_COMMIT:
             self.pgbench_ways[per_commit] = fastest(
                 pgbench.ways(per_commit), lambda way, each=per_commit: self.pgbench.rate(way, each, _TRIED_S)
             )
             say(f"pgbench is fastest at {per_commit} per commit with: {self.pgbench_ways[per_commit]}")
-        self.peer_way = fastest(peer.WAYS, self._try_peer)
-        say(f"the peer is fastest with: {self.peer_way}")
         self.ways = {f"pgbench at {each} per commit": str(way) for each, way in self.pgbench_ways.items()}
-        self.ways["the peer"] = str(self.peer_way)
+        self.peer_way = self._prepare_peer(say)
+        if self.peer_way is not None:
+            self.ways["the peer"] = str(self.peer_way)
+
+    def _prepare_peer(self, say: Say) -> peer.Way | None:
+        """How it is fastest; none where it cannot be had, as on a machine that reaches no package registry."""
+        say(f"preparing the peer, {peer.NAME} …")
+        try:
+            peer.prepare(self.server, self.template, "peer_template")
+        except peer.CannotPrepare as error:
+            say(f"without the peer: {error}")
+            return None
+        found = fastest(peer.WAYS, self._try_peer)
+        say(f"the peer is fastest with: {found}")
+        return found
 
     def _try_peer(self, way: peer.Way) -> float:
         with (
@@ -140,7 +150,8 @@ class Postgresql:
                 self._conversions(points, workers, self._start(stack, workers), AT)
         for per_commit, way in self.pgbench_ways.items():
             points["pgbench", per_commit].rates.append(self.pgbench.rate(way, per_commit, points.timed_s))
-        self._peer(points)
+        if self.peer_way is not None:
+            self._peer(points, self.peer_way)
 
     def _start(self, stack: ExitStack, workers: int) -> servers.Server:
         address = stack.enter_context(self.server.database("refledger_template", f"refledger_{workers}"))
@@ -152,10 +163,10 @@ class Postgresql:
         self.server.rest()
         points.http((f"postgresql-{workers}", clients), server, self.template, "conversions", clients)
 
-    def _peer(self, points: measures.Points) -> None:
+    def _peer(self, points: measures.Points, way: peer.Way) -> None:
         answered = 0
         with self.server.database("peer_template", "peer"):
-            with peer.site(self.server, "peer", self.peer_way, self.folder) as site:
+            with peer.site(self.server, "peer", way, self.folder) as site:
                 for clients in PEER_CLIENTS:
                     self.server.rest()
                     answered += points.http(
