@@ -27,7 +27,8 @@ from refledger.web.tracking import Words
 # (module, name): what is timed, in the order of a group's life; a stage's own time excludes the stages inside it.
 _STAGES = (
     (tracking, "look_up"),
-    (setup, "credentials"),
+    (setup, "routes_of"),
+    (setup, "keys_in_force"),
     (setup, "programs_of"),
     (setup, "affiliates_by_code"),
     (setup, "coupons_by_code"),
@@ -47,6 +48,7 @@ _STAGES = (
     (writing, "decision_record"),
     (record, "insert_conversions"),
     (record, "insert_decisions"),
+    (record, "insert_acceptances"),
     (record, "insert_entries"),
     (record, "move_standings"),
     (record, "insert_events"),
