@@ -139,8 +139,12 @@ class Cache:
     async def _fetch(self, key: tuple) -> Any:
         asked_s = self._clock_s()
         try:
-            value = await anyio.to_thread.run_sync(self._read, key, limiter=self._threads)
-        except Unavailable as error:
+            # Who looks up waits no longer than a database may be busy; the thread goes on, and is not waited for.
+            with anyio.fail_after(self._database.wait_s):
+                value = await anyio.to_thread.run_sync(
+                    self._read, key, limiter=self._threads, abandon_on_cancel=True
+                )
+        except (Unavailable, TimeoutError) as error:
             known = self._entries.get(key)
             if known is None or asked_s - known[1] > _STALE_S:
                 raise Refused(Refusal(Reason.UNAVAILABLE)) from error

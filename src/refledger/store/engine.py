@@ -12,13 +12,13 @@ from typing import Any
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-
-class Unavailable(Exception):
-    """The database cannot serve now: locked, full, read-only, damaged, out of reach. Nothing was stored."""
-
+from refledger.store.faults import Unavailable as Unavailable
+from refledger.store.faults import does_not_lead, named_faults
+from refledger.store.faults import is_conflict as is_conflict
+from refledger.store.faults import is_unavailable as is_unavailable
 
 # ── databases ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -49,7 +49,7 @@ class Database:
 
         `merchant_ids`: whose rows it is about (see `see`).
         """
-        with self.turn, _named_faults(), self._writer() as writer, writer.begin():
+        with self.turn, named_faults(), self._writer() as writer, writer.begin(), _dropped_if_spent(writer):
             see(writer, merchant_ids)
             yield writer
 
@@ -73,7 +73,7 @@ class Database:
     @contextmanager
     def read(self, *merchant_ids: str) -> Iterator[Connection]:
         """One consistent snapshot, of these merchants' rows."""
-        with _named_faults(), self.reader.connect() as connection:
+        with named_faults(), self.reader.connect() as connection, _dropped_if_spent(connection):
             see(connection, merchant_ids)
             yield connection
 
@@ -86,8 +86,9 @@ class Database:
         """The time that counts: PostgreSQL's own, for several machines share it; else the one given."""
         if self.is_sqlite:
             return now_ms
-        clock = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"
-        return connection.connection.driver_connection.execute(clock).fetchone()[0]
+        wait_ms = _wait_ms(connection)
+        parameters = [str(wait_ms), str(max(_LEAST_IDLE_MS, 2 * wait_ms))]
+        return connection.connection.driver_connection.execute(CLOCK, parameters).fetchone()[0]
 
     def close(self) -> None:
         with self.turn:
@@ -165,10 +166,21 @@ def see(connection: Connection, merchant_ids: Iterable[str]) -> None:
     service's role does not own the tables (docs/scaling.md). Without a word it shows nothing.
     """
     if merchant_ids and connection.dialect.name != "sqlite":
-        connection.connection.driver_connection.execute(SEE, [",".join(merchant_ids)])
+        parameters = [",".join(merchant_ids), str(_wait_ms(connection))]
+        connection.connection.driver_connection.execute(SEE, parameters)
 
 
-SEE = "SELECT set_config('refledger.merchants', %s, true)"
+# Both bound the transaction besides: no statement waits for ever behind somebody's lock, and whoever holds keys and has
+# fallen silent, its machine perhaps gone, lets them go. They ride along, for a statement of their own is a journey.
+SEE = "SELECT set_config('refledger.merchants', %s, true), set_config('lock_timeout', %s, true)"
+CLOCK = """
+SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint),
+  set_config('lock_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true)"""
+_LEAST_IDLE_MS = 5000
+
+
+def _wait_ms(connection: Connection) -> int:
+    return connection.get_execution_options()["wait_ms"]
 
 
 def hold(connection: Connection, keys: Iterable[int]) -> None:
@@ -273,6 +285,7 @@ def _leave_no_transaction(raw: sqlite3.Connection | None, _record) -> None:
 
 
 def _postgresql(url, wait_s: float) -> Engine:
+    whole_s = max(1, round(wait_s))
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         isolation_level="READ COMMITTED",
@@ -280,7 +293,16 @@ def _postgresql(url, wait_s: float) -> Engine:
         max_overflow=8,
         pool_timeout=wait_s,
         pool_pre_ping=True,
-        connect_args={"prepare_threshold": None, "connect_timeout": max(1, int(wait_s))},
+        execution_options={"wait_ms": max(1, round(1000 * wait_s))},
+        connect_args={
+            "prepare_threshold": None,
+            "connect_timeout": whole_s,
+            # A server that is gone without a word is given up after about three times that long.
+            "keepalives_idle": whole_s,
+            "keepalives_interval": whole_s,
+            "keepalives_count": 2,
+            "tcp_user_timeout": 2000 * whole_s,
+        },
     )
     event.listen(engine, "checkin", _leave_no_access_mode)
     return engine
@@ -294,76 +316,20 @@ def _leave_no_access_mode(raw: Any, _record) -> None:
         raw.read_only = None
 
 
-# ── what an exception of the driver means ────────────────────────────────────────────────────────────────────────
-
-
-def _cause(error: BaseException) -> BaseException:
-    return getattr(error, "orig", None) or error
-
-
-def is_conflict(error: BaseException) -> bool:
-    """Whether deciding again may succeed: a unique violation, a serialization failure, a deadlock."""
-    cause = _cause(error)
-    if isinstance(cause, sqlite3.IntegrityError):
-        return "UNIQUE constraint failed" in str(cause)
-    return getattr(cause, "sqlstate", None) in ("23505", "40001", "40P01")
-
-
-_SQLITE_PASSING = (
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_PERM,
-)
-# Not passing by itself, but mended from outside just the same: by a right path, by a backup put in place.
-_SQLITE_SPOILED = {
-    sqlite3.SQLITE_NOTADB: "the file is not an SQLite database, look at its path",
-    sqlite3.SQLITE_CORRUPT: "the database file is damaged, stop what uses it and restore a backup",
-}
-
-
-def is_unavailable(error: BaseException) -> bool:
-    """Whether the database itself could not serve: nothing was stored, and a later call may succeed."""
-    cause = _cause(error)
-    if isinstance(cause, sqlite3.Error):
-        return _sqlite_code(cause) in (*_SQLITE_PASSING, *_SQLITE_SPOILED)
-    state = getattr(cause, "sqlstate", None)
-    if state is not None:
-        # A replica that is to lead, and does not yet: it refuses a number for the transaction with no state of its own.
-        not_leading = state == "25006" or (state == "XX000" and "during recovery" in str(cause))
-        return not_leading or state[:2] in ("08", "53", "57", "58")
-    return isinstance(error, OperationalError) or type(cause).__name__ in (
-        "OperationalError",
-        "InterfaceError",
-        "TimeoutError",
-    )
-
-
-def _sqlite_code(cause: BaseException) -> int:
-    return getattr(cause, "sqlite_errorcode", 0) & 0xFF
-
-
-def _why(error: BaseException) -> str:
-    cause = _cause(error)
-    return _SQLITE_SPOILED.get(_sqlite_code(cause)) or str(cause)
-
-
 @contextmanager
-def _named_faults() -> Iterator[None]:
-    """Turns the drivers' many ways of being out of reach into `Unavailable`."""
+def _dropped_if_spent(connection: Connection) -> Iterator[None]:
+    """After a fault on PostgreSQL, no connection is used again that is lost or out of step, or whose server leads no
+    more: to ask whether it answers would not tell the last, and the next ones to write would hear the same.
+    """
     try:
         yield
-    except (DBAPIError, sqlite3.Error) as error:
-        if is_unavailable(error):
-            raise Unavailable(_why(error)) from error
-        raise
-    except Exception as error:
-        if not isinstance(error, Unavailable) and is_unavailable(error):
-            raise Unavailable(_why(error)) from error
+    except BaseException as error:
+        if connection.dialect.name != "sqlite" and not connection.invalidated:
+            raw, replaced = connection.connection.driver_connection, does_not_lead(error)
+            if replaced:
+                connection.engine.dispose()  # those that rest
+            if replaced or raw.closed or raw.pgconn.pipeline_status:
+                connection.invalidate()
         raise
 
 

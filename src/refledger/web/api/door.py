@@ -3,9 +3,10 @@
 FastAPI routes, checks types and documents; before it come the key and the body, after it the one shape of errors.
 """
 
+import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -106,7 +107,7 @@ class _Route(APIRoute):
 
         async def handler(request: Request) -> Response:
             try:
-                response = await handle(await _admit(request))
+                response = await _in_time(request.app.state.api_house, _handle(handle, request))
                 if request.method != "GET":
                     request.app.state.api_house.changed()
                 return response
@@ -126,6 +127,20 @@ class _Route(APIRoute):
             return response
 
         return handler
+
+
+async def _handle(handle, request: Request) -> Response:
+    return await handle(await _admit(request))
+
+
+async def _in_time(house: House, answering: Coroutine[Any, Any, Response]) -> Response:
+    """Its answer; Refused as unavailable where the database keeps silent. What is under way goes on all the same."""
+    task = asyncio.ensure_future(answering)
+    done, _ = await asyncio.wait({task}, timeout=house.body_timeout_s + 2 * house.database.wait_s)
+    if not done:
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody waits for it any more
+        raise Refused(Refusal(Reason.UNAVAILABLE))
+    return task.result()
 
 
 async def _admit(request: Request) -> Request:
