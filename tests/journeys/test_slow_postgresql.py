@@ -20,6 +20,7 @@ import pytest
 from refledger import app
 from refledger.store import engine
 from refledger.store.engine import Database, is_unavailable, now_ms
+from refledger.web.api import door
 from tests.builders import Shop, settings_for
 from tests.fire.proxy import Proxy
 from tests.fire.server import OwnServer
@@ -137,6 +138,24 @@ def test_a_server_that_is_frozen(running, own_server):
     track(client, sale(shop, "first"))
     follow(client)
     through(running, frozen([own_server.process.pid, *own_server.backends(name_of(shop))]))
+
+
+def patient():
+    """The service with a management API that waits for its answers as long as they take."""
+    door._in_time = lambda house, answering: answering
+    return app.create()
+
+
+def test_without_an_end_to_its_patience_the_management_api_keeps_silent_too(shop, own_server):
+    """The negative control."""
+    with serving(shop.settings, factory="tests.journeys.test_slow_postgresql:patient") as (_, client):
+        assert client.get("/v1/conversions", headers=bearer(shop)).status_code == 200
+        with (
+            frozen([own_server.process.pid, *own_server.backends(name_of(shop))]),
+            pytest.raises(httpx.ReadTimeout),
+        ):
+            client.get("/v1/conversions", headers=bearer(shop), timeout=5)
+        assert client.get("/v1/conversions", headers=bearer(shop)).status_code == 200
 
 
 @pytest.fixture
