@@ -70,9 +70,15 @@ def configure(level: str = "info", style: str = "json") -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=_LEVELS[level], force=True)
+    # Told by `web.protocol` with the request's id.
+    logging.getLogger("uvicorn.error").addFilter(_is_no_unreadable_request)
     # Each request and each SQL statement has its own account already.
     for name in ("httpx", "httpcore", "alembic", "sqlalchemy", "asyncio"):
         logging.getLogger(name).setLevel(max(_LEVELS[level], logging.WARNING))
+
+
+def _is_no_unreadable_request(record: logging.LogRecord) -> bool:
+    return record.msg != "Invalid HTTP request received."
 
 
 class _Stderr:

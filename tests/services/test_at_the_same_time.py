@@ -15,7 +15,7 @@ from refledger.store import programs, record
 from refledger.store.engine import is_conflict
 from refledger.store.statements import Query
 from refledger.web.tracking import Words
-from tests.builders import PURCHASE, Reply
+from tests.builders import PURCHASE, Reply, Shop, settings_for
 from tests.journeys.checks import faults
 
 pytestmark = pytest.mark.only_on("postgresql", "SQLite has one writer at a time")
@@ -165,3 +165,74 @@ def test_held_one_by_one_they_would_never_end(shop, counter, monkeypatch):
     monkeypatch.setattr(review, "hold_all", lambda *arguments: None)
     (error,) = crosswise(shop, counter)
     assert is_conflict(error)
+
+
+# ── two changes of one set-up ────────────────────────────────────────────────────────────────────────────────────
+
+
+def percent(value):
+    return {"commission": {"purchase": {"type": "percentage", "value": value}}}
+
+
+def fixed(kind, value):
+    return {"commission": {kind: {"type": "fixed", "value": value}}}
+
+
+CHANGES = {
+    "two types of terms": (("program", percent("33")), ("program", fixed("signup", "3.00"))),
+    "currency and maximum": (("program", {"currency": "JPY"}), ("program", {"max_revenue": "500.00"})),
+    "currency and terms": (("program", {"currency": "JPY"}), ("program", fixed("purchase", "3.33"))),
+    "currency and an affiliate's terms": (
+        ("program", {"currency": "JPY"}), ("affiliate", fixed("signup", "2.22")),
+    ),
+    "an affiliate's two types of terms": (("affiliate", percent("33")), ("affiliate", fixed("signup", "3.00"))),
+    "a coupon's two ends": (("coupon", {"starts_ms": 2000}), ("coupon", {"ends_ms": 1000})),
+    "two policies": (("program", {"policy": {"review_at": 50}}), ("program", {"policy": {"review_at": 60}})),
+}  # fmt: skip
+
+
+def change(shop, connection, what, wanted):
+    place = {"program": shop.program_id, "affiliate": shop.john_id, "coupon": shop.coupon_id}[what]
+    update = getattr(catalogue, f"update_{what}")
+    return update(connection, shop.tenant, place, wanted, shop.clock(), os.urandom)
+
+
+def set_up(shop):
+    """What the merchant set up, without ids and times that differ."""
+    with shop.database.read(shop.merchant_id) as connection:
+        program = catalogue.get_program(connection, shop.tenant, shop.program_id)
+        affiliate = catalogue.get_affiliate(connection, shop.tenant, shop.john_id)
+    coupon = shop.one("SELECT starts_ms, ends_ms FROM coupons")
+    versions = sorted(row["version"] for row in shop.rows("SELECT version FROM policies"))
+    kept = ("currency", "commission", "max_revenue_minor")
+    return [program[name] for name in kept], affiliate["commission"], dict(coupon), versions
+
+
+def one_after_the_other(shop, changes):
+    outcomes = []
+    for each in changes:
+        try:
+            with shop.database.write(shop.merchant_id) as connection:
+                change(shop, connection, *each)
+            outcomes.append(None)
+        except Refused as refused:
+            outcomes.append(refused.refusal.reason)
+    return outcomes
+
+
+@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
+def test_two_changes_at_once_end_as_one_after_the_other(shop, fresh, tmp_path, clock, changes):
+    """Nothing is lost, and what is refused after the first is refused beside it."""
+    folder = tmp_path / "alone"
+    folder.mkdir()
+    with shop.database.write(shop.merchant_id) as connection:
+        change(shop, connection, *changes[0])
+        second = Other(lambda: one_after_the_other(shop, changes[1:]))
+        wait_until_somebody_waits(shop)
+    second.join(20)
+    assert second.raised == []
+    with fresh(folder) as url:
+        alone = Shop(settings_for(url, folder), clock)
+        one_after_the_other(alone, changes)
+        assert set_up(shop) == set_up(alone)
+        alone.close()

@@ -186,7 +186,9 @@ def doctor(database: Url = None) -> None:
         for finding in examine(using, opened_database, now_ms()):
             failed += finding.level == "fail"
             level = Text(f"{finding.level:<5}", style=colours[finding.level])
-            console.print(level, Text(f"{finding.subject}: {finding.words}"))
+            # Names are the merchants' own: what a terminal would obey is shown instead.
+            words = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in finding.words)
+            console.print(level, Text(f"{finding.subject}: {words}"))
     if failed:
         raise typer.Exit(1)
 

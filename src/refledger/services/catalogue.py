@@ -74,7 +74,7 @@ def update_program(
     connection: Connection, tenant: Tenant, program_id: str, wanted: Wanted, now_ms: int, entropy: Entropy
 ) -> Row:
     """A new currency is refused once there are conversions: what was earned stays what it is."""
-    row = _program(connection, tenant, program_id)
+    row = _held_program(connection, tenant, program_id)
     values = _program_values(row, wanted)
     if wanted.get("slug") and wanted["slug"] != row["slug"]:
         values["slug"] = _free_slug(connection, wanted["slug"], "", entropy)
@@ -100,7 +100,7 @@ def put_policy(
     connection: Connection, tenant: Tenant, program_id: str, overrides: Any, now_ms: int, entropy: Entropy
 ) -> Row:
     """The program with a new version of its overrides; the same overrides again make no new version."""
-    row = _program(connection, tenant, program_id)
+    row = _held_program(connection, tenant, program_id)
     policy_id, versions = policies.new_version(connection, tenant, row, overrides, now_ms, entropy, path="")
     if versions:
         program_store.change_program(connection, row, {"policy_id": policy_id})
@@ -137,7 +137,6 @@ def _program_values(row: Row, wanted: Wanted) -> Row:
 
 
 def _change_currency(connection: Connection, tenant: Tenant, row: Row, currency: str) -> None:
-    hold(connection, [lock_number(row["id"])])  # no affiliate joins meanwhile
     # First the standings: whoever has just moved one has a conversion to be found then, and whoever is about to finds
     # another currency and decides again.
     program_store.set_currency_of_standings(connection, tenant.merchant_id, row["id"], currency)
@@ -167,8 +166,7 @@ def _free_slug(connection: Connection, wanted: str | None, name: str, entropy: E
 def create_affiliate(
     connection: Connection, tenant: Tenant, program_id: str, wanted: Wanted, now_ms: int, entropy: Entropy
 ) -> Row:
-    hold(connection, [lock_number(program_id)])  # its currency stays as it is meanwhile
-    program = _program(connection, tenant, program_id)
+    program = _held_program(connection, tenant, program_id)
     blank = {
         "merchant_id": tenant.merchant_id,
         "id": make_id("aff", now_ms, entropy(10)),
@@ -196,8 +194,9 @@ def create_affiliate(
 def update_affiliate(
     connection: Connection, tenant: Tenant, affiliate_id: str, wanted: Wanted, now_ms: int, entropy: Entropy
 ) -> Row:
-    row = _affiliate(connection, tenant, affiliate_id)
-    values = _affiliate_values(row, wanted, _program(connection, tenant, row["program_id"]))
+    program = _held_program(connection, tenant, _affiliate(connection, tenant, affiliate_id)["program_id"])
+    row = _affiliate(connection, tenant, affiliate_id)  # again: another may have changed it meanwhile
+    values = _affiliate_values(row, wanted, program)
     if wanted.get("ref_code"):
         values |= _free_ref_code(connection, tenant, row, wanted["ref_code"], entropy)
     changes = differences(row, values)
@@ -253,7 +252,7 @@ def _free_ref_code(
 def create_coupon(
     connection: Connection, tenant: Tenant, program_id: str, wanted: Wanted, now_ms: int, entropy: Entropy
 ) -> Row:
-    _program(connection, tenant, program_id)
+    _held_program(connection, tenant, program_id)
     blank = {
         "merchant_id": tenant.merchant_id,
         "id": make_id("coup", now_ms, entropy(10)),
@@ -275,9 +274,8 @@ def create_coupon(
 def update_coupon(
     connection: Connection, tenant: Tenant, coupon_id: str, wanted: Wanted, now_ms: int, entropy: Entropy
 ) -> Row:
-    row = coupon_store.coupon(connection, tenant.merchant_id, coupon_id)
-    if row is None:
-        raise not_found()
+    _held_program(connection, tenant, _coupon(connection, tenant, coupon_id)["program_id"])
+    row = _coupon(connection, tenant, coupon_id)  # again: another may have changed it meanwhile
     values = _coupon_values(connection, tenant, row, wanted)
     changes = differences(row, values)
     if changes:
@@ -309,6 +307,19 @@ def _coupon_values(connection: Connection, tenant: Tenant, row: Row, wanted: Wan
 
 def _program(connection: Connection, tenant: Tenant, program_id: str) -> Row:
     row = program_store.program(connection, tenant.merchant_id, program_id)
+    if row is None:
+        raise not_found()
+    return row
+
+
+def _held_program(connection: Connection, tenant: Tenant, program_id: str) -> Row:
+    """As it is while nobody else changes anything of it: what is changed together is judged together."""
+    hold(connection, [lock_number(program_id)])
+    return _program(connection, tenant, program_id)
+
+
+def _coupon(connection: Connection, tenant: Tenant, coupon_id: str) -> Row:
+    row = coupon_store.coupon(connection, tenant.merchant_id, coupon_id)
     if row is None:
         raise not_found()
     return row

@@ -8,6 +8,7 @@ from typing import ClassVar
 from urllib.parse import unquote
 
 import httptools
+import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from refledger.core.ids import make_id
@@ -15,8 +16,13 @@ from refledger.core.refusals import Reason, Refusal
 from refledger.web.errors import error_body
 from refledger.web.plumbing import READ_OFF_BYTES, WHOLE, Scope
 
+log = structlog.get_logger()
+
 # Status and headers of an answer without a body; None where the request has to go the usual way.
 AtOnce = Callable[[Scope], tuple[int, list[tuple[bytes, bytes]]] | None]
+
+
+_OF_A_BODY = (b"content-length", b"transfer-encoding", b"expect")
 
 
 class _HeadTooLarge(Exception):
@@ -98,6 +104,7 @@ class Protocol(HttpToolsProtocol):
             or self.parser.should_upgrade()
             or (cycle is not None and not cycle.response_complete)  # an earlier answer comes first
             or self.flow.write_paused
+            or any(name in _OF_A_BODY for name, _ in self.headers)
         ):
             return False
         url = httptools.parse_url(self.url)
@@ -145,12 +152,16 @@ class Protocol(HttpToolsProtocol):
         reason = Reason.HEADERS_TOO_LARGE if self._too_large else Reason.INVALID_REQUEST
         request_id = make_id("req", time.time_ns() // 1_000_000, os.urandom(10))
         status, body = error_body(Refusal(reason, msg or None), request_id)
+        log.info("unreadable request", request_id=request_id, status=status)
         head = (
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
             f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(STATUS_LINE[status] + head.encode() + body)
         self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing to warn of: anybody may ask for one, and is answered as if they had not."""
 
     def _arm(self) -> None:
         if self._timer is None:

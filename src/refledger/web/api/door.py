@@ -138,7 +138,8 @@ async def _in_time(house: House, answering: Coroutine[Any, Any, Response]) -> Re
     task = asyncio.ensure_future(answering)
     done, _ = await asyncio.wait({task}, timeout=house.body_timeout_s + 2 * house.database.wait_s)
     if not done:
-        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody waits for it any more
+        # Nobody waits for it any more.
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         raise Refused(Refusal(Reason.UNAVAILABLE))
     return task.result()
 
