@@ -246,17 +246,20 @@ SELECT 1 FROM standings JOIN affiliates ON id = affiliate_id WHERE ref_code = 'M
 
 
 @contextlib.contextmanager
-def stuck(shop, service, client):
-    """Reports of one affiliate wait for somebody: more of them than there are threads to wait."""
+def stuck(shop, service, client, waves=1):
+    """Reports of one affiliate wait for somebody, in so many waves: each wave is a group, and holds a thread."""
     for code in ("MANY", "OTHER"):
         track(client, sale(shop, f"first{code}", ref_code=code))
-    requests = [(sale(shop, f"stuck{number}"), None) for number in range(8)]
-    asking = threading.Thread(target=lambda: at_once(service.port, requests))
+    asking = []
     with held(shop, ONE_AFFILIATE):
-        asking.start()
-        awaited(shop, LOCKED_OUT)
+        for wave in range(waves):
+            requests = [(sale(shop, f"stuck{wave}x{number}"), None) for number in range(8)]
+            asking.append(threading.Thread(target=at_once, args=(service.port, requests)))
+            asking[-1].start()
+            awaited(shop, f"SELECT 1 FROM ({LOCKED_OUT}) AS waiting HAVING count(*) > {wave}")
         yield
-    asking.join()
+    for each in asking:
+        each.join()
 
 
 def test_who_waits_for_one_affiliate_does_not_hold_up_the_others(running):
@@ -271,7 +274,7 @@ def test_who_waits_for_one_affiliate_does_not_hold_up_the_others(running):
 def test_without_a_bound_they_are_held_up(shop):
     """The negative control: whoever asks is told to come again, and again."""
     unsafe = "tests.journeys.test_slow_postgresql:unbounded"
-    with serving(shop.settings, factory=unsafe) as (service, client), stuck(shop, service, client):
+    with serving(shop.settings, factory=unsafe) as (service, client), stuck(shop, service, client, waves=2):
         for _ in range(3):
             assert_says_so(track(client, sale(shop, "free", ref_code="OTHER")))
 
