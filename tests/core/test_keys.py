@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from refledger.core import keys
 from refledger.core.keys import ENTROPY_BYTES, hash_key, hint, make_key, read_key
 
 SHAPES = [
@@ -43,3 +44,11 @@ def test_the_hash_depends_on_the_secret_and_the_hint_shows_little():
     assert hash_key(KEY, b"one") != hash_key(KEY, b"two")
     assert KEY not in hash_key(KEY, b"one")
     assert hint(KEY) == f"refv_live_…{KEY[-4:]}"
+
+
+def test_garbage_does_not_fill_the_memory():
+    """What is longer than any key is refused before it is remembered."""
+    before = keys._read_key.cache_info().currsize
+    for number in range(50):
+        assert keys.read_key(f"refv_live_{number}" + "x" * 10_000) is None
+    assert keys._read_key.cache_info().currsize == before

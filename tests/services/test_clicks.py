@@ -339,3 +339,24 @@ def test_clicks_that_rode_a_transaction_that_failed_wait_on(shop, link, clock):
     buffer.open()
     assert buffer.drain(5) == 0
     assert count(shop) == 1
+
+
+def test_who_decides_waits_for_clicks_that_another_is_storing(shop, link, clock):
+    """On PostgreSQL two groups are in flight: the click that one of them carries is seen by the other."""
+    buffer, carries, found = ClickBuffer(shop.database, 50, 1000), threading.Event(), []
+
+    def carry():
+        with buffer.riding() as ride, shop.database.write(shop.merchant_id) as connection:
+            ride(connection)
+            carries.set()
+            time.sleep(0.3)  # long enough for the other to look, if it does not wait
+
+    note(buffer, link, clock)
+    first = threading.Thread(target=carry)
+    first.start()
+    assert carries.wait(10)
+    with buffer.riding() as ride, shop.database.write(shop.merchant_id) as connection:
+        ride(connection)
+        found += connection.exec_driver_sql("SELECT id FROM clicks").all()
+    first.join(10)
+    assert len(found) == 1

@@ -23,7 +23,7 @@ def count(shop, table):
         ("attempts", 30, {"ref_code": None}),
         ("idempotency", 400, {"idempotency_key": "k1"}),
         ("sightings", 90, {}),
-        ("acceptances", 1, {}),
+        ("acceptances", 8, {}),
     ],
 )
 def test_each_kind_is_kept_for_its_time(shop, counter, housekeeping, clock, table, days, fields):

@@ -19,12 +19,13 @@ COUNT_EVERY_S = 10.0
 FORGET_EVERY_ROUNDS = 360  # of counting: an hour
 
 # Kept for so long: reports without a code, remembered answers, sightings (the longest window any signal has),
-# the numbers of accepted conversions (the longest window any limit has).
+# the numbers of accepted conversions (a day is the longest window any limit has; a week more, for a clock that is ahead
+# for a while must not make a limit forget).
 KEPT_MS = {
     "attempts": 30 * DAY_MS,
     "idempotency": REMEMBERED_MS,
     "sightings": max(WINDOWS_MS.values()),
-    "acceptances": DAY_MS,
+    "acceptances": 8 * DAY_MS,
 }
 
 # Given before a merchant is known, so that no attempt tells of them.

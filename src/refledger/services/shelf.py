@@ -34,10 +34,10 @@ class Shelf:
 
     def credentials(self, connection: Connection, hashes: Iterable[str]) -> dict[str, Credential]:
         """Key hash → credential, of keys in force; drops what the set-up of their merchants has outgrown."""
+        self._make_room()
         wanted = set(hashes)
         missing = [each for each in wanted if each not in self._routes]
         if missing:
-            self._make_room()
             self._routes |= setup.routes_of(connection, missing)
         places = {self._routes[each] for each in wanted if each in self._routes}
         see(connection, {merchant_id for merchant_id, _ in places})

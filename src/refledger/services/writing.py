@@ -44,7 +44,8 @@ def write(
     rows: Rows = defaultdict(list)
     for work in accepted:
         accept(rows, work, work.now_ms, entropy)
-    write_rows(connection, rows, accepted, now_ms, entropy)
+    if accepted:
+        write_rows(connection, rows, accepted, now_ms, entropy)
     _remember(connection, lasting, answers, now_ms)
     _keep_attempts(
         connection, [work for work in lasting if isinstance(work.outcome, Refusal)], now_ms, entropy
