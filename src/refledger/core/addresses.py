@@ -15,11 +15,17 @@ LONGEST = 256  # of the text looked at; a forwarded list may be long, its first 
 
 @dataclass(frozen=True, slots=True)
 class Address:
+    """`unit`: what one line has (IPv4 /32, IPv6 /64); `network`: its neighbourhood (/24, /48).
+
+    `special`: the class of a special-purpose range, if it is in one. `number`: the address as an integer.
+    """
+
     text: str
     version: int
     unit: str
     network: str
     special: str | None
+    number: int
 
 
 _CLASSES = """
@@ -87,7 +93,7 @@ def _parse(text: str) -> Address | None:
 
 
 def _version_4(plain: str, number: int) -> Address:
-    return Address(plain, 4, f"{plain}/32", f"{plain.rpartition('.')[0]}.0/24", _special(4, number))
+    return Address(plain, 4, f"{plain}/32", f"{plain.rpartition('.')[0]}.0/24", _special(4, number), number)
 
 
 def _parse_any(bare: str) -> Address | None:
@@ -101,7 +107,7 @@ def _parse_any(bare: str) -> Address | None:
     if ip.version == 4:
         return _version_4(plain, number)
     unit, network = (ipaddress.IPv6Address(number >> bits << bits) for bits in (64, 80))
-    return Address(plain, 6, f"{unit}/64", f"{network}/48", _special(6, number))
+    return Address(plain, 6, f"{unit}/64", f"{network}/48", _special(6, number), number)
 
 
 def _bare(text: str) -> str:

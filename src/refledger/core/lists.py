@@ -98,11 +98,10 @@ class _Side:
             yield from self._containing(address)
 
     def _containing(self, address: Address) -> Iterable[Entry]:
-        number = int(ipaddress.ip_address(address.text))
         width = 32 if address.version == 4 else 128
         for (version, prefix), networks in self.ranges.items():
             if version == address.version:
-                yield from networks.get(number >> (width - prefix), ())
+                yield from networks.get(address.number >> (width - prefix), ())
 
 
 class Lists:

@@ -50,7 +50,10 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Affiliate:
-    """An affiliate as a conversion meets them; `commission` is the JSON of their own terms, if any."""
+    """An affiliate as a conversion meets them; `commission` is the JSON of their own terms, if any.
+
+    `seen_addresses`: JSON list of [address, last seen in ms, where].
+    """
 
     merchant_id: str
     id: str
@@ -64,6 +67,7 @@ class Affiliate:
     commission: str | None
     known_addresses: str
     policy_id: str | None
+    seen_addresses: str = "[]"
 
     @property
     def is_live(self) -> bool:

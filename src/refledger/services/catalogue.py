@@ -181,6 +181,7 @@ def create_affiliate(
         "commission": None,
         "known_addresses": "[]",
         "policy_id": None,
+        "seen_addresses": "[]",
         "created_ms": now_ms,
     }
     row = blank | _affiliate_values(blank, wanted, program)

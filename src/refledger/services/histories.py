@@ -129,7 +129,6 @@ def _case(work: Work, shelf: Shelf) -> Case:
         address=work.claim.address,
         agent=report.agent,
         affiliate_email=parse_email(affiliate.email),
-        affiliate_addresses=tuple(stored(affiliate.known_addresses)),
         window_days=work.program.window_days,
         known_customer=bool(_standing(work, "signup")),
         paid_repeat=_is_paid_repeat(work),

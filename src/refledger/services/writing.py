@@ -80,6 +80,7 @@ def accept(
     conversion = _conversion(work, attempt) | {
         "updated_ms": now_ms,
         "score": found.get("fraud", {}).get("score", 0),
+        "leading_code": found.get("fraud", {}).get("leading"),
         "click_id": click["id"] if has_click else None,
     }
     rows["conversions"].append(conversion)
@@ -264,6 +265,8 @@ def _attempt(work: Work, now_ms: int, entropy: Entropy) -> dict[str, Any]:
         "conversion_id": None,
         "at_ms": work.now_ms,
         "updated_ms": work.now_ms,
+        "email_key": work.email_key or None,
+        "order_key": work.order_key,
     }
 
 

@@ -84,6 +84,7 @@ _AFFILIATE = (
     affiliates.c.commission,
     affiliates.c.known_addresses,
     affiliates.c.policy_id,
+    affiliates.c.seen_addresses,
 )
 _AFFILIATES_BY_CODE = Query(
     select(*_AFFILIATE).select_from(

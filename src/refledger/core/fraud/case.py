@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from refledger.core.addresses import Address
 from refledger.core.emails import Email
+from refledger.core.origins import Origin, Seen, Whereabouts
 
 COUPON = "coupon"
 
@@ -35,6 +36,10 @@ class Case:
     `confirmed_frauds`: of this affiliate, within 90 days.
     `repeat_sale`: an equal coupon sale from the same address and agent within 10 minutes, neither with an
     identity.
+    `origin`, `click_origin`: what is known of the customer's and the click's address. `affiliate_seen`: the affiliate's
+    own addresses, those seen within 30 days and those the merchant declared.
+    `whereabouts`: where the same mailbox was when it last converted, within 24 hours.
+    `confirmed_mailbox`, `confirmed_address`: confirmed frauds with this mailbox, and from this address.
     """
 
     now_ms: int
@@ -45,7 +50,6 @@ class Case:
     address: Address | None = None
     agent: str | None = None
     affiliate_email: Email | None = None
-    affiliate_addresses: tuple[str, ...] = ()
     click: Click | None = None
     click_tie: str | None = None
     first_click_ms: int | None = None
@@ -57,3 +61,9 @@ class Case:
     sightings: dict[str, int] = field(default_factory=dict)
     confirmed_frauds: int = 0
     repeat_sale: bool = False
+    origin: Origin | None = None
+    click_origin: Origin | None = None
+    affiliate_seen: tuple[Seen, ...] = ()
+    whereabouts: Whereabouts | None = None
+    confirmed_mailbox: int = 0
+    confirmed_address: int = 0
