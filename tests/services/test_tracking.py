@@ -470,6 +470,7 @@ TABLES = (
     "acceptances",
     "entries",
     "events",
+    "findings",
     "sightings",
     "attempts",
     "attempt_hours",

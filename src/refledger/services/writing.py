@@ -64,6 +64,7 @@ def write_rows(
         record.insert_entries(connection, rows["entries"])
         record.insert_events(connection, rows["events"])
         record.insert_sightings(connection, rows["sightings"])
+        record.insert_findings(connection, rows["findings"])
     record.move_standings(connection, postings.by_standing(rows["moves"]))
 
 
@@ -87,6 +88,7 @@ def accept(
     rows["decisions"].append(
         {"merchant_id": work.merchant_id, "conversion_id": work.conversion_id, "record": dump(found)}
     )
+    rows["findings"] += _findings(conversion, found.get("fraud", {}))
     counters = {"accepted_count": 1, "verified_count": int(work.verified), "last_accepted_ms": now_ms}
     if not attempt:
         rows["acceptances"] += _numbered(conversion, now_ms)
@@ -154,6 +156,29 @@ def _conversion(work: Work, attempt: Mapping[str, Any] | None) -> dict[str, Any]
         "verified_no": verified + 1 if work.verified and not attempt else None,
         "at_ms": work.now_ms,
     }
+
+
+def _findings(conversion: Mapping[str, Any], fraud: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What was noticed about it, by the record: a row for each signal that fired."""
+    return [
+        {
+            "merchant_id": conversion["merchant_id"],
+            "code": fired["code"],
+            "conversion_id": conversion["id"],
+            "program_id": conversion["program_id"],
+            "mode": conversion["mode"],
+            "effect": _effect(fired, fraud["leading"]),
+            "points": fired["points"],
+        }
+        for fired in fraud.get("fired", ())
+    ]
+
+
+def _effect(fired: Mapping[str, Any], leading: str | None) -> str:
+    """Without effect is also what a larger one of its family outweighed, or an allow entry covered."""
+    if fired["mode"] == "shadow":
+        return "shadow"
+    return "counted" if fired["counted"] or fired["code"] == leading else "evidence"
 
 
 def _numbered(conversion: Mapping[str, Any], at_ms: int) -> list[dict[str, Any]]:

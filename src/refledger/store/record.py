@@ -15,6 +15,7 @@ from refledger.store.schema import (
     decisions,
     entries,
     events,
+    findings,
     idempotency,
     sightings,
     standings,
@@ -28,6 +29,7 @@ insert_decisions = Insert(decisions).run
 insert_acceptances = Insert(acceptances).run
 insert_entries = Insert(entries).run
 insert_events = Insert(events).run
+insert_findings = Insert(findings).run
 insert_sightings = Insert(sightings, "ON CONFLICT DO NOTHING").run
 insert_attempts = Insert(attempts).run
 _INSERT_IDEMPOTENCY = Insert(idempotency)
