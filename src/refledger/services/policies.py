@@ -6,10 +6,13 @@ from typing import Any
 import orjson
 
 from refledger.core.fraud import policy as rules
+from refledger.core.fraud.presets import NEWEST, PRESETS
 from refledger.core.ids import make_id
 from refledger.services.credentials import Tenant
-from refledger.services.notes import Entropy, invalid
+from refledger.services.notes import Entropy, invalid, not_found
+from refledger.store import affiliates as affiliate_store
 from refledger.store import policies as store
+from refledger.store import programs as program_store
 from refledger.store.engine import Connection
 
 Row = dict[str, Any]
@@ -31,6 +34,7 @@ def new_version(
     faults = [] if overrides is None else rules.validate(overrides)
     if faults:
         raise invalid({".".join(part for part in (path, where) if part): why for where, why in faults})
+    overrides = overrides and rules.pinned(overrides)
     current = policy_of(connection, tenant, holder)
     if (current and orjson.loads(current["document"])) == overrides:
         return holder["policy_id"], None
@@ -72,3 +76,72 @@ def effective(*overrides: Row | None) -> dict[str, Any]:
     return rules.merge(
         rules.DEFAULT, *(orjson.loads(row["document"]) if row else None for row in overrides)
     ).document
+
+
+# ── versions, presets, and what differs between them ─────────────────────────────────────────────────────────────
+
+
+def holder(connection: Connection, tenant: Tenant, program_id: str, affiliate_id: str | None = None) -> Row:
+    """The row of the program, or of an affiliate of it."""
+    row = program_store.program(connection, tenant.merchant_id, program_id)
+    if row is not None and affiliate_id is not None:
+        row = affiliate_store.affiliate(connection, tenant.merchant_id, affiliate_id)
+    if row is None or row.get("program_id", program_id) != program_id:
+        raise not_found()
+    return row
+
+
+def versions(
+    connection: Connection, tenant: Tenant, holder: Row, limit: int, before_id: str | None
+) -> tuple[list[Row], bool]:
+    """A page, newest first: the rows with `actor` and `in_force`."""
+    place = (connection, tenant.merchant_id, *_place(holder))
+    rows, more = store.versions(*place, limit, before_id)
+    return _told(connection, tenant, holder, rows), more
+
+
+def version(connection: Connection, tenant: Tenant, holder: Row, number: int) -> Row:
+    row = store.version(connection, tenant.merchant_id, *_place(holder), number)
+    if row is None:
+        raise not_found()
+    return _told(connection, tenant, holder, [row])[0]
+
+
+def presets() -> list[tuple[str, str, dict, dict]]:
+    """(name, version, overrides, whole document) of each preset in its newest version."""
+    return [
+        (name, pinned, PRESETS[pinned], rules.merge(rules.DEFAULT, {"preset": pinned}).document)
+        for name, pinned in NEWEST.items()
+    ]
+
+
+def named(
+    connection: Connection, tenant: Tenant, program_id: str, old: str, new: str | None
+) -> list[tuple[str, dict]]:
+    """(name, whole document) of two of a program's policies: a version's number, 0, or a preset; None: in force."""
+    program = holder(connection, tenant, program_id)
+    in_force = policy_of(connection, tenant, program)
+    found = []
+    for name in (old, new or str(in_force["version"] if in_force else 0)):
+        if name in NEWEST or name in PRESETS:
+            found.append((name, rules.merge(rules.DEFAULT, {"preset": name}).document))
+        elif name.isdigit():
+            row = version(connection, tenant, program, int(name)) if int(name) else None
+            found.append((name, effective(row)))
+        else:
+            raise not_found()
+    return found
+
+
+def _place(holder: Row) -> tuple[str, str | None]:
+    """Whose overrides: program id and affiliate id, None for the program's own."""
+    return (holder["program_id"], holder["id"]) if "program_id" in holder else (holder["id"], None)
+
+
+def _told(connection: Connection, tenant: Tenant, holder: Row, rows: Sequence[Row]) -> list[Row]:
+    times = {row["created_ms"] for row in rows}
+    actors = store.actors(connection, tenant.merchant_id, holder["id"], times) if rows else {}
+    return [
+        row | {"actor": actors.get(row["created_ms"]), "in_force": row["id"] == holder["policy_id"]}
+        for row in rows
+    ]

@@ -10,6 +10,7 @@ from refledger.core.conversions import Accepted
 from refledger.core.emails import DATA_VERSIONS
 from refledger.core.fraud.scoring import record as fraud_record
 from refledger.core.intake import Report
+from refledger.core.programs import limits_of
 from refledger.core.refusals import Reason, Refusal
 from refledger.services.claims import Work
 
@@ -47,7 +48,12 @@ def decision_record(work: Work) -> dict[str, Any]:
         found["fraud"] = fraud_record(work.verdict)
     elif isinstance(outcome, Refusal) and outcome.reason is Reason.DISPOSABLE_EMAIL:
         found["data"] = DATA_VERSIONS
-    return found | (_refused(outcome) if isinstance(outcome, Refusal) else _accepted(work, outcome))
+    if not isinstance(outcome, Refusal):
+        return found | _accepted(work, outcome)
+    if work.screened:
+        # A conversion has them in its row.
+        found |= {"type": work.report.conversion_type, "revenue_minor": work.screened.revenue_minor}
+    return found | _refused(outcome)
 
 
 def _refused(refusal: Refusal) -> dict[str, Any]:
@@ -76,7 +82,7 @@ def _accepted(work: Work, outcome: Accepted) -> dict[str, Any]:
 
 
 def _facts(work: Work) -> dict[str, Any]:
-    case, counted = work.case, work.history.counted
+    case, counted, limits = work.case, work.history.counted, limits_of(work.program, work.affiliate)
     facts: dict[str, Any] = {
         "now_ms": case.now_ms,
         "window_days": case.window_days,
@@ -87,6 +93,7 @@ def _facts(work: Work) -> dict[str, Any]:
         "repeat_sale": case.repeat_sale,
         "accepted_before": work.standing[0],
         "verified_before": work.standing[1],
+        "limits": {"hourly": limits.hourly, "daily": limits.daily},
         "limits_filled_ms": {"hourly": counted.hourly_ms, "daily": counted.daily_ms},
     }
     if case.click:

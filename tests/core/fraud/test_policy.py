@@ -3,7 +3,8 @@
 import pytest
 
 from refledger.core.fraud.catalogue import SIGNALS
-from refledger.core.fraud.policy import DEFAULT, merge, validate
+from refledger.core.fraud.policy import DEFAULT, MOST_NOTE, merge, pinned, validate
+from refledger.core.fraud.presets import NEWEST, PRESETS
 
 
 def test_the_default_is_valid_complete_and_merges_to_itself():
@@ -21,6 +22,8 @@ def test_the_default_is_valid_complete_and_merges_to_itself():
         {"review_at": 60},
         {"review_at": None, "refuse_at": 90},
         {"signals": {}},
+        {"preset": "strict", "note": "as the agency asked"},
+        {"preset": "lenient-1", "review_at": 50},
         {"signals": {"email.role": {"points": 0}}},
         {"signals": {"email.role": {"points": [5]}}},
         {"signals": {"email.mailbox_reuse": {"points": [10, 100]}}},
@@ -38,6 +41,11 @@ def test_valid(document):
         ([], ""),
         (None, ""),
         ({"reviewat": 1}, "reviewat"),
+        ({"preset": "stricter"}, "preset"),
+        ({"preset": None}, "preset"),
+        ({"preset": ["strict"]}, "preset"),
+        ({"note": "x" * (MOST_NOTE + 1)}, "note"),
+        ({"note": 1}, "note"),
         ({"review_at": 0}, "review_at"),
         ({"review_at": 101}, "review_at"),
         ({"review_at": True}, "review_at"),
@@ -78,6 +86,41 @@ def test_later_layers_win_and_only_where_they_speak():
     assert document["signals"]["email.role"] == {"action": "score", "mode": "shadow", "points": 20}
     assert document["signals"]["email.mailbox_reuse"]["points"] == [30, 30]
     assert document["signals"]["email.repeat"] == DEFAULT["signals"]["email.repeat"]
+
+
+def test_the_reference_is_the_default():
+    assert NEWEST == {"reference": "reference-1", "lenient": "lenient-1", "strict": "strict-1"}
+    assert merge(DEFAULT, {"preset": "reference"}).document == DEFAULT
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_a_valid_policy(name):
+    coming = [
+        f"signals.{code}" for code in PRESETS[name].get("signals", {}) if code[:3] in ("geo", "ip.", "ua.")
+    ]
+    assert [fault for fault in validate(PRESETS[name]) if fault[0] not in coming] == []
+
+
+def test_presets_differ_in_their_strictness():
+    strict, lenient = (merge(DEFAULT, {"preset": name}).document for name in ("strict", "lenient"))
+    assert strict["review_at"] < DEFAULT["review_at"] < lenient["review_at"]
+    assert strict["signals"]["identity.affiliate_mailbox"]["action"] == "refuse"
+    assert lenient["signals"]["email.plus_tag"]["action"] == "off"
+
+
+def test_a_preset_begins_anew_and_the_rest_of_its_layer_lies_over_it():
+    program = {"refuse_at": 90, "signals": {"email.role": {"points": 20}}}
+    affiliate = {"preset": "strict", "review_at": 30}
+    document = merge(DEFAULT, program, affiliate).document
+    assert (document["review_at"], document["refuse_at"]) == (30, 80)
+    assert document["signals"]["email.role"] == DEFAULT["signals"]["email.role"]
+    assert merge(DEFAULT, affiliate, program).document["refuse_at"] == 90
+
+
+def test_a_preset_is_kept_by_its_version():
+    assert pinned({"preset": "strict", "review_at": 30}) == {"preset": "strict-1", "review_at": 30}
+    assert pinned({"preset": "strict-1"}) == {"preset": "strict-1"}
+    assert pinned({"review_at": 30}) == {"review_at": 30}
 
 
 def test_a_stored_policy_outlives_its_signals():

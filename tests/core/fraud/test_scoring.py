@@ -148,6 +148,16 @@ def test_the_record_is_json_and_names_every_signal_once():
     }
 
 
+def test_what_is_off_is_asked_and_remembered_without_effect():
+    muting = policy(email__mailbox_reuse={"action": "off"}, email__role={"action": "off"})
+    kept = record(judge(case("maria@gmail.com", mailbox_spellings=2), muting))
+    assert (kept["score"], kept["fired"], kept["off"]) == (0, [], ["email.mailbox_reuse", "email.role"])
+    assert kept["muted"] == [{"code": "email.mailbox_reuse", "level": 1}]
+    assert "muted" not in record(judge(case("maria@gmail.com"), muting))
+    shown = {each["code"]: each["state"] for each in expand(kept)}
+    assert shown["email.mailbox_reuse"] == "off" and explain(kept) == []
+
+
 def test_a_record_can_be_weighed_again():
     strict = policy(email__role={"action": "refuse"})
     verdict = judge(case("info@firma.es"), DEFAULT_POLICY)

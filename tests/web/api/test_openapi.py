@@ -25,11 +25,15 @@ MANAGED = [
     "GET /v1/conversions",
     "GET /v1/conversions/{conversion_id}",
     "GET /v1/lists",
+    "GET /v1/policy-presets",
     "GET /v1/programs",
     "GET /v1/programs/{program_id}",
     "GET /v1/programs/{program_id}/affiliates",
     "GET /v1/programs/{program_id}/coupons",
     "GET /v1/programs/{program_id}/policy",
+    "GET /v1/programs/{program_id}/policy/diff",
+    "GET /v1/programs/{program_id}/policy/versions",
+    "GET /v1/programs/{program_id}/policy/versions/{version}",
     "POST /v1/attempts/{attempt_id}/accept",
     "POST /v1/conversions/bulk",
     "POST /v1/conversions/{conversion_id}/approve",
@@ -145,7 +149,13 @@ def test_real_answers_are_the_documented_ones(shop, document):
         seen("GET /v1/attempts/{attempt_id}", shop.get(f"/v1/attempts/{attempt['id']}"))
     accept = f"/v1/attempts/{attempts[0]['id']}/accept"
     seen("POST /v1/attempts/{attempt_id}/accept", shop.post(accept, {"affiliate_id": "x"}))
-    seen("GET /v1/programs/{program_id}/policy", shop.get(f"{path}/policy"))
+    policy = "/v1/programs/{program_id}/policy"
+    seen(f"GET {policy}", shop.get(f"{path}/policy"))
+    seen(f"GET {policy}/versions", shop.get(f"{path}/policy/versions"))
+    seen(f"GET {policy}/versions/{{version}}", shop.get(f"{path}/policy/versions/1"))
+    seen(f"GET {policy}/versions/{{version}}", shop.get(f"{path}/policy/versions/x"))
+    seen(f"GET {policy}/diff", shop.get(f"{path}/policy/diff", to="strict"))
+    seen("GET /v1/policy-presets", shop.get("/v1/policy-presets"))
     seen("GET /v1/affiliates/{affiliate_id}/balance", shop.get(f"/v1/affiliates/{john['id']}/balance"))
     for name in ("programs", "conversions", "clicks", "audit", "lists"):
         seen(f"GET /v1/{name}", shop.get(f"/v1/{name}"))

@@ -359,36 +359,6 @@ def test_coupon_codes_are_unique_within_a_program_and_affiliates_stay_within_the
     assert shop.coupon(other, jane)["code"] == "SAVE20"
 
 
-# ── policies ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_policy_is_the_default_with_overrides_in_versions(shop):
-    program = shop.program()
-    path = f"/v1/programs/{program['id']}/policy"
-    first = shop.get(path).json()
-    assert (first["version"], first["overrides"], first["document"]["review_at"]) == (0, {}, 40)
-    overrides = {"review_at": 60, "signals": {"email.role": {"action": "off"}}}
-    second = shop("PUT", path, overrides).json()
-    assert (second["version"], second["overrides"], second["document"]["review_at"]) == (1, overrides, 60)
-    assert second["document"]["signals"]["email.role"]["action"] == "off"
-    assert shop("PUT", path, overrides).json() == second
-    assert shop("PUT", path, {}).json()["version"] == 2
-    assert shop.patch(f"/v1/programs/{program['id']}", {"policy": overrides}).json()["policy_version"] == 3
-    assert shop.patch(f"/v1/programs/{program['id']}", {"policy": None}).json()["policy_version"] == 0
-    assert shop.get(path).json()["document"] == first["document"]
-    assert shop("PUT", path, overrides).json()["version"] == 4
-    refused(shop("PUT", path, {"review_at": "x", "colour": 1}), 400, "invalid_request", "review_at", "colour")
-    refused(shop("PUT", path, [1]), 400, "invalid_request")
-
-
-def test_an_affiliate_has_versions_of_their_own(shop):
-    john = shop.affiliate(shop.program(policy={"review_at": 50}))
-    path = f"/v1/affiliates/{john['id']}"
-    changed = shop.patch(path, {"policy": {"refuse_at": 90}}).json()
-    assert (changed["policy"], changed["policy_version"]) == ({"refuse_at": 90}, 1)
-    assert shop.patch(path, {"policy": {"refuse_at": 95}}).json()["policy_version"] == 2
-
-
 # ── lists ────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -4,20 +4,27 @@ A document is `{"review_at": 40, "refuse_at": null, "signals": {code: {"action",
 override holds only what differs. Points are one number, or one per level for signals that have levels.
 
 Actions: `score` counts the points; `review` counts them and has a person look; `refuse` counts them and refuses;
-`evidence` records without points; `off` does not ask. Mode `shadow` records what would have been, without effect.
+`evidence` records without points; `off` is asked too, but neither counts nor is shown. Mode `shadow` records what
+would have been, without effect.
+
+A document may begin with `"preset": name` (core.fraud.presets): what lay under it no longer holds, and the rest lies
+over it. `note` is for its readers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from refledger.core.fraud.case import Case
 from refledger.core.fraud.catalogue import BY_CODE, SIGNALS
+from refledger.core.fraud.presets import NEWEST, PRESETS
 from refledger.core.fraud.signal import Finding, Signal, needed
 
 ACTIONS = ("score", "review", "refuse", "evidence", "off")
 MODES = ("enforce", "shadow")
 DEFAULT_VERSION = "default-1"
 MOST_POINTS = 100
+MOST_NOTE = 500  # characters
 
 
 def _entry(signal: Signal) -> dict:
@@ -34,11 +41,11 @@ DEFAULT = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One signal under one policy. `asks` is None when it is off; `counts` is False when nothing follows from it."""
+    """One signal under one policy. `counts` is False when nothing follows from it."""
 
     code: str
     family: str
-    asks: Callable[[Case], Finding] | None
+    asks: Callable[[Case], Finding]
     needs: int
     action: str
     mode: str
@@ -55,7 +62,8 @@ class Policy:
     review_at: int | None
     refuse_at: int | None
     rules: tuple[Rule, ...]
-    steps: tuple[tuple[Callable[[Case], Finding] | None, int], ...] = field(repr=False)
+    steps: tuple[tuple[Callable[[Case], Finding], int], ...] = field(repr=False)
+    by_code: dict[str, Rule] = field(repr=False)
 
 
 def validate(overrides: object) -> list[tuple[str, str]]:
@@ -69,8 +77,14 @@ def validate(overrides: object) -> list[tuple[str, str]]:
                 faults.append((key, f"must be a whole number from 1 to {MOST_POINTS}, or null"))
         elif key == "signals":
             faults += _signal_faults(value)
+        elif key == "preset":
+            if not isinstance(value, str) or value not in {*NEWEST, *PRESETS}:
+                faults.append((key, f"must be one of {', '.join((*NEWEST, *PRESETS))}"))
+        elif key == "note":
+            if not isinstance(value, str) or len(value) > MOST_NOTE:
+                faults.append((key, f"must be text of at most {MOST_NOTE} characters"))
         else:
-            faults.append((str(key), "unknown; a policy has review_at, refuse_at and signals"))
+            faults.append((str(key), "unknown; a policy has preset, review_at, refuse_at, signals and note"))
     return faults
 
 
@@ -118,6 +132,12 @@ def _whole(value: object, least: int, most: int) -> bool:
     return type(value) is int and least <= value <= most  # type(): True is no number of points
 
 
+def pinned(overrides: dict) -> dict:
+    """With its preset by the name of the version it has now, so that what it means never changes."""
+    preset = overrides.get("preset")
+    return overrides | {"preset": NEWEST.get(preset, preset)} if preset else overrides
+
+
 def merge(default: dict, *overrides: dict | None) -> Policy:
     """Lay the overrides over the default, in order, and compile. They must have passed `validate`.
 
@@ -125,7 +145,7 @@ def merge(default: dict, *overrides: dict | None) -> Policy:
     fail because of one.
     """
     document = {**DEFAULT, **default, "signals": {}}
-    layers = [layer for layer in (default, *overrides) if layer]
+    layers = _layers(default, overrides)
     for layer in layers:
         document |= {key: layer[key] for key in ("review_at", "refuse_at") if key in layer}
     for signal in SIGNALS:
@@ -135,6 +155,16 @@ def merge(default: dict, *overrides: dict | None) -> Policy:
         entry["points"] = _shape(entry["points"], len(signal.points))
         document["signals"][signal.code] = entry
     return _compile(document)
+
+
+def _layers(default: dict, overrides: Iterable[dict | None]) -> list[dict]:
+    layers = [default]
+    for layer in overrides:
+        if layer and layer.get("preset"):
+            preset = pinned(layer)["preset"]
+            layers = [default, PRESETS.get(preset, {})]
+        layers += [layer] if layer else []
+    return layers
 
 
 def _shape(points: int | list[int], levels: int) -> int | list[int]:
@@ -152,6 +182,7 @@ def _compile(document: dict) -> Policy:
         refuse_at=document["refuse_at"],
         rules=rules,
         steps=tuple((rule.asks, rule.needs) for rule in rules),
+        by_code={rule.code: rule for rule in rules},
     )
 
 
@@ -160,7 +191,7 @@ def _rule(signal: Signal, entry: dict) -> Rule:
     return Rule(
         code=signal.code,
         family=signal.family,
-        asks=None if action == "off" else signal.check,
+        asks=signal.check,
         needs=needed(signal),
         action=action,
         mode=mode,
@@ -168,6 +199,17 @@ def _rule(signal: Signal, entry: dict) -> Rule:
         counts=mode == "enforce" and action in ("score", "review", "refuse"),
         waivable=signal.waivable,
     )
+
+
+def differences(old: dict, new: dict) -> list[tuple[str, Any, Any]]:
+    """Between two whole documents: (path, old, new), in the order of the first."""
+    found = [(key, old[key], new[key]) for key in ("review_at", "refuse_at") if old[key] != new[key]]
+    for code, entry in old["signals"].items():
+        other = new["signals"][code]
+        found += [
+            (f"signals.{code}.{key}", entry[key], other[key]) for key in entry if entry[key] != other[key]
+        ]
+    return found
 
 
 DEFAULT_POLICY = merge(DEFAULT)

@@ -4,20 +4,34 @@ Score: the sum over families of the family's largest counted points, at most 100
 however many of its signals say so.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from refledger.core.fraud.case import Case
 from refledger.core.fraud.catalogue import BY_CODE, CATALOGUE, CATALOGUES, SIGNALS
 from refledger.core.fraud.policy import MOST_POINTS, Policy, Rule
-from refledger.core.fraud.signal import ABSENT, OFF, Finding, failed, missing
+from refledger.core.fraud.signal import ABSENT, Finding, failed, missing
 
 _ORDER = {signal.code: place for place, signal in enumerate(SIGNALS)}
 
 
+class Judgement(NamedTuple):
+    """What follows from signals: `leading` is the code that decided (None when clear); `counted` holds the points by
+    code, and adds up to `score`.
+    """
+
+    score: int
+    outcome: str  # clear | review | refuse
+    leading: str | None
+    counted: dict[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`findings` is aligned with the policy's rules; `leading` is the code that decided (None when clear);
-    `counted` holds the points by code, and adds up to `score`; `allowed`: an allow entry held."""
+    """A judgement with what it was made of. `findings` is aligned with the policy's rules; `allowed`: an allow entry
+    held.
+    """
 
     score: int
     outcome: str
@@ -33,9 +47,7 @@ def judge(case: Case, policy: Policy, allowed: bool = False) -> Verdict:
     absent = missing(case)
     findings = []
     for asks, needs in policy.steps:
-        if asks is None:
-            findings.append(OFF)
-        elif lacking := needs & absent:
+        if lacking := needs & absent:
             findings.append(ABSENT[lacking])
         else:
             try:
@@ -47,21 +59,31 @@ def judge(case: Case, policy: Policy, allowed: bool = False) -> Verdict:
 
 
 def weigh(findings: tuple[Finding, ...], policy: Policy, allowed: bool = False) -> Verdict:
-    heard = [
-        (rule, _points(rule, finding))
+    noticed = [
+        (rule, finding.level)
         for rule, finding in zip(policy.rules, findings, strict=True)
-        if finding.state == "fired" and rule.counts and not (allowed and rule.waivable)
+        if finding.state == "fired"
     ]
-    if not heard:
-        return Verdict(0, "clear", None, findings, policy, {}, allowed)
-    counted = _count(heard)
-    score = sum(counted.values())
-    outcome, leading = _outcome(heard, counted, score, policy)
+    score, outcome, leading, counted = conclude(noticed, policy, allowed)
     return Verdict(score, outcome, leading, findings, policy, counted, allowed)
 
 
-def _points(rule: Rule, finding: Finding) -> int:
-    return rule.points[min(finding.level, len(rule.points) - 1)]
+def conclude(noticed: Iterable[tuple[Rule, int]], policy: Policy, allowed: bool = False) -> Judgement:
+    """From what fired, as (rule, level) in the catalogue's order: asked just now, or read from a record."""
+    heard = [
+        (rule, _points(rule, level))
+        for rule, level in noticed
+        if rule.counts and not (allowed and rule.waivable)
+    ]
+    if not heard:
+        return Judgement(0, "clear", None, {})
+    counted = _count(heard)
+    score = sum(counted.values())
+    return Judgement(score, *_outcome(heard, counted, score, policy), counted)
+
+
+def _points(rule: Rule, level: int) -> int:
+    return rule.points[min(level, len(rule.points) - 1)]
 
 
 def _count(heard: list[tuple[Rule, int]]) -> dict[str, int]:
@@ -99,21 +121,24 @@ def record(verdict: Verdict) -> dict:
     """The verdict as compact JSON, kept for ever: enough to explain it, and to weigh it under another policy.
 
     {"score", "outcome", "leading", "review_at", "refuse_at", "fired": [{"code", "action", "mode", "points",
-    "counted", "evidence", "level" unless 0}], "not_evaluated": {reason: [codes]},
-    "off": [codes], "error": [{"code", "error"}], "catalogue"}, and "allowed": true where an allow entry held. All other
-    signals of that catalogue were clear: naming them would be a quarter of the record.
+    "counted", "evidence", "level" unless 0}], "not_evaluated": {reason: [codes]}, "off": [codes], "muted": [{"code",
+    "level" unless 0}] for those of "off" that fired, "error": [{"code", "error"}], "catalogue"}, and "allowed": true
+    where an allow entry held. All other signals of that catalogue were clear: naming them would be a quarter of the
+    record.
     """
-    shown, unknown, off, errors = [], {}, [], []
+    shown, unknown, off, muted, errors = [], {}, [], [], []
     for rule, finding in zip(verdict.policy.rules, verdict.findings, strict=True):
         state = finding.state
-        if state == "clear":
+        if rule.action == "off":
+            off.append(rule.code)
+            if state == "fired":
+                muted.append({"code": rule.code} | ({"level": finding.level} if finding.level else {}))
+        elif state == "clear":
             continue
-        if state == "not_evaluated":
+        elif state == "not_evaluated":
             unknown.setdefault(finding.reason, []).append(rule.code)
         elif state == "fired":
             shown.append(_shown(rule, finding, verdict.counted.get(rule.code, 0)))
-        elif state == "off":
-            off.append(rule.code)
         else:
             errors.append({"code": rule.code, "error": finding.error})
     kept = {
@@ -128,6 +153,8 @@ def record(verdict: Verdict) -> dict:
         "error": errors,
         "catalogue": CATALOGUE,
     }
+    if muted:
+        kept["muted"] = muted
     if verdict.allowed:
         kept["allowed"] = True
     return kept
@@ -138,7 +165,7 @@ def _shown(rule: Rule, finding: Finding, counted: int) -> dict:
         "code": rule.code,
         "action": rule.action,
         "mode": rule.mode,
-        "points": _points(rule, finding),
+        "points": _points(rule, finding.level),
         "counted": counted,
         "evidence": finding.evidence,
     }

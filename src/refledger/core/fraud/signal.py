@@ -18,7 +18,6 @@ class Finding(NamedTuple):
 
 
 CLEAR = Finding("clear")
-OFF = Finding("off")
 _REASONS: dict[str, Finding] = {}
 
 

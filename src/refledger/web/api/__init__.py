@@ -5,10 +5,17 @@ from collections.abc import Callable
 from fastapi import FastAPI
 
 from refledger.store.engine import Database
-from refledger.web.api import activity, affiliates, conversions, docs, lists, openapi, programs
+from refledger.web.api import activity, affiliates, conversions, docs, lists, openapi, policies, programs
 from refledger.web.api.door import House
 
-ROUTERS = (programs.routes, affiliates.routes, conversions.routes, activity.routes, lists.routes)
+ROUTERS = (
+    programs.routes,
+    policies.routes,
+    affiliates.routes,
+    conversions.routes,
+    activity.routes,
+    lists.routes,
+)
 
 
 def install(

@@ -150,7 +150,7 @@ async def _admit(request: Request) -> Request:
     tenant = await run_in_threadpool(
         secret_key_tenant, house.database, house.secret, request.headers.get("authorization")
     )
-    if not all(_ID.match(value) for value in request.path_params.values()):
+    if not all(_ID.match(value) for name, value in request.path_params.items() if name.endswith("_id")):
         raise Refused(Refusal(Reason.NOT_FOUND))
     body = await _body(request, house.body_timeout_s)
     repeatable = None

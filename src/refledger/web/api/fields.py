@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from refledger.core import emails, times
 from refledger.core.fraud.catalogue import SIGNALS
-from refledger.core.fraud.policy import ACTIONS, MODES, MOST_POINTS
+from refledger.core.fraud.policy import ACTIONS, MODES, MOST_NOTE, MOST_POINTS
+from refledger.core.fraud.presets import NEWEST, PRESETS
 from refledger.core.money import CURRENCIES
 from refledger.web.api.door import fault_in_text
 
@@ -229,8 +230,10 @@ _THRESHOLD = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_POINTS
 OVERRIDES_SCHEMA = {
     "type": "object",
     "title": "Overrides",
-    "description": "What differs from the default policy.",
+    "description": "What differs from the default policy, or from the preset.",
     "properties": {
+        "preset": {"enum": [*NEWEST, *PRESETS], "description": "To begin with; kept by its versioned name."},
+        "note": {"type": "string", "maxLength": MOST_NOTE},
         "review_at": _THRESHOLD,
         "refuse_at": _THRESHOLD,
         "signals": {

@@ -247,6 +247,24 @@ class ListsQuery(PageQuery):
     kind: Literal["mailbox", "domain", "address_range", "affiliate"] | None = None
 
 
+class OfAffiliate(Body):
+    affiliate_id: fields.Text200 | None = Field(
+        None, description="Of this affiliate's own overrides instead of the program's."
+    )
+
+
+class PolicyVersionsQuery(PageQuery, OfAffiliate):
+    pass
+
+
+_POLICY_NAME = Annotated[str, Field(pattern=r"^([0-9]{1,9}|[a-z]{1,20}(-[0-9]{1,4})?)$")]
+
+
+class PolicyDiffQuery(Body):
+    from_: _POLICY_NAME = Field("0", alias="from", description="A version, 0 for the default, or a preset.")
+    to: _POLICY_NAME | None = Field(None, description="Likewise; left out: the one in force.")
+
+
 _COLUMNS = {"starts_at": "starts_ms", "ends_at": "ends_ms", "expires_at": "expires_ms"}
 
 

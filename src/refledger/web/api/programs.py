@@ -1,13 +1,12 @@
-"""Programs and their policies."""
+"""Programs."""
 
 from typing import Annotated
 
-from fastapi import Body, Query, Response
+from fastapi import Query, Response
 
 from refledger.services import catalogue, reports
 from refledger.web.api import inputs, outputs, render
 from refledger.web.api.door import Caller, router
-from refledger.web.api.fields import Overrides
 
 routes = router()
 
@@ -53,27 +52,6 @@ def update_program(call: Caller, program_id: str, wanted: inputs.ProgramChange) 
             catalogue.update_program(
                 connection, call.tenant, program_id, wanted.given(), now_ms, call.house.entropy
             ),
-            call.tenant.mode,
-        )
-    )
-
-
-@routes.get("/programs/{program_id}/policy", response_model=outputs.Policy, tags=["Policy"])
-def get_policy(call: Caller, program_id: str) -> Response:
-    """The policy that judges the program's conversions, and what in it differs from the default."""
-    return call.read(
-        lambda connection: render.policy(
-            catalogue.get_program(connection, call.tenant, program_id), call.tenant.mode
-        )
-    )
-
-
-@routes.put("/programs/{program_id}/policy", response_model=outputs.Policy, tags=["Policy"])
-def put_policy(call: Caller, program_id: str, overrides: Annotated[Overrides, Body()]) -> Response:
-    """Replaces the overrides by a new version; conversions name the version that judged them."""
-    return call.write(
-        lambda connection, now_ms: render.policy(
-            catalogue.put_policy(connection, call.tenant, program_id, overrides, now_ms, call.house.entropy),
             call.tenant.mode,
         )
     )

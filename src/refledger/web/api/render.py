@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from refledger.core.explanations import explain, explain_events
+from refledger.core.fraud import policy as rules
 from refledger.core.fraud import scoring
 from refledger.core.fraud.policy import DEFAULT_VERSION
 from refledger.core.money import to_text
@@ -102,6 +103,41 @@ def policy(row: Row, mode: str) -> Row:
         "version": overrides["version"] if overrides else 0,
         "overrides": _json(overrides["document"]) if overrides else {},
         "document": policies.effective(overrides),
+    }
+
+
+def policy_version(row: Row, mode: str) -> Row:
+    return {
+        **_base("policy_version", row, mode, row["created_ms"]),
+        "program_id": row["program_id"],
+        "affiliate_id": row["affiliate_id"],
+        "version": row["version"],
+        "in_force": row["in_force"],
+        "actor": row["actor"],
+        "overrides": _json(row["document"]),
+    }
+
+
+def preset(name: str, version: str, overrides: Row, document: Row) -> Row:
+    return {
+        "object": "policy_preset",
+        "name": name,
+        "version": version,
+        "overrides": overrides,
+        "document": document,
+    }
+
+
+def policy_diff(program_id: str, old: tuple[str, Row], new: tuple[str, Row]) -> Row:
+    """Of two policies as (name, document)."""
+    return {
+        "object": "policy_diff",
+        "program_id": program_id,
+        "from": old[0],
+        "to": new[0],
+        "changes": [
+            {"path": path, "old": was, "new": now} for path, was, now in rules.differences(old[1], new[1])
+        ],
     }
 
 

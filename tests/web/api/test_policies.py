@@ -1,0 +1,110 @@
+"""Policies through the API: versions, who made them, presets, and what differs."""
+
+import pytest
+
+from refledger.core.fraud.policy import DEFAULT
+from tests.web.api.test_programs import refused
+
+
+def test_a_policy_is_the_default_with_overrides_in_versions(shop):
+    program = shop.program()
+    path = f"/v1/programs/{program['id']}/policy"
+    first = shop.get(path).json()
+    assert (first["version"], first["overrides"], first["document"]["review_at"]) == (0, {}, 40)
+    overrides = {"review_at": 60, "signals": {"email.role": {"action": "off"}}}
+    second = shop("PUT", path, overrides).json()
+    assert (second["version"], second["overrides"], second["document"]["review_at"]) == (1, overrides, 60)
+    assert second["document"]["signals"]["email.role"]["action"] == "off"
+    assert shop("PUT", path, overrides).json() == second
+    assert shop("PUT", path, {}).json()["version"] == 2
+    assert shop.patch(f"/v1/programs/{program['id']}", {"policy": overrides}).json()["policy_version"] == 3
+    assert shop.patch(f"/v1/programs/{program['id']}", {"policy": None}).json()["policy_version"] == 0
+    assert shop.get(path).json()["document"] == first["document"]
+    assert shop("PUT", path, overrides).json()["version"] == 4
+    refused(shop("PUT", path, {"review_at": "x", "colour": 1}), 400, "invalid_request", "review_at", "colour")
+    refused(shop("PUT", path, [1]), 400, "invalid_request")
+
+
+def test_an_affiliate_has_versions_of_their_own(shop):
+    john = shop.affiliate(shop.program(policy={"review_at": 50}))
+    path = f"/v1/affiliates/{john['id']}"
+    changed = shop.patch(path, {"policy": {"refuse_at": 90}}).json()
+    assert (changed["policy"], changed["policy_version"]) == ({"refuse_at": 90}, 1)
+    assert shop.patch(path, {"policy": {"refuse_at": 95}}).json()["policy_version"] == 2
+
+
+def policy_path(program):
+    return f"/v1/programs/{program['id']}/policy"
+
+
+def test_every_version_is_kept_with_who_made_it(shop, clock):
+    program = shop.program(policy={"review_at": 50})
+    path = policy_path(program)
+    for review_at in (60, 70):
+        clock.advance_s(1)
+        shop("PUT", path, {"review_at": review_at, "note": f"now {review_at}"})
+    listed = shop.get(f"{path}/versions").json()
+    assert [each["version"] for each in listed["data"]] == [3, 2, 1]
+    assert [each["in_force"] for each in listed["data"]] == [True, False, False]
+    assert listed["data"][0]["overrides"] == {"review_at": 70, "note": "now 70"}
+    actors = {each["actor"] for each in listed["data"]}
+    assert actors == {shop.get("/v1/audit").json()["data"][0]["actor"]} and None not in actors
+    assert shop.get(f"{path}/versions/2").json() == listed["data"][1]
+    first = shop.get(f"{path}/versions", limit=1).json()
+    assert first["has_more"] and first["data"] == listed["data"][:1]
+    assert (
+        shop.get(f"{path}/versions", limit=5, cursor=first["next_cursor"]).json()["data"]
+        == listed["data"][1:]
+    )
+    for number, status in ((4, 404), (0, 400), ("x", 400), (2**31, 400)):
+        assert shop.get(f"{path}/versions/{number}").status_code == status
+
+
+def test_an_affiliates_versions_are_their_own(shop, stranger):
+    program, other = shop.program(policy={"review_at": 50}), shop.program()
+    john = shop.affiliate(program)
+    shop.patch(f"/v1/affiliates/{john['id']}", {"policy": {"preset": "strict"}})
+    path, of_john = f"{policy_path(program)}/versions", {"affiliate_id": john["id"]}
+    (only,) = shop.get(path, **of_john).json()["data"]
+    assert (only["affiliate_id"], only["version"]) == (john["id"], 1)
+    assert only["overrides"] == {"preset": "strict-1"}
+    assert shop.get(f"{path}/1", **of_john).json() == only
+    assert shop.get(f"{path}/1").json()["affiliate_id"] is None
+    assert shop.get(f"{policy_path(other)}/versions", **of_john).status_code == 404
+    assert stranger.get(path).status_code == 404 and stranger.get(f"{path}/1").status_code == 404
+
+
+def test_presets_are_listed_and_asked_for_by_name(shop):
+    presets = {each["name"]: each for each in shop.get("/v1/policy-presets").json()["data"]}
+    assert set(presets) == {"reference", "lenient", "strict"}
+    assert presets["reference"]["document"] == DEFAULT
+    path = policy_path(shop.program())
+    chosen = shop("PUT", path, {"preset": "strict"}).json()
+    assert chosen["overrides"] == {"preset": "strict-1"}
+    assert chosen["document"] == presets["strict"]["document"]
+    assert shop("PUT", path, {"preset": "strict-1"}).json()["version"] == chosen["version"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "changes"),
+    [
+        ({}, [("review_at", 40, 60), ("signals.email.role.points", 5, 7)]),
+        ({"from": "1", "to": "2"}, [("review_at", 50, 60), ("signals.email.role.points", 5, 7)]),
+        ({"from": "2", "to": "0"}, [("review_at", 60, 40), ("signals.email.role.points", 7, 5)]),
+        ({"from": "reference", "to": "reference-1"}, []),
+        ({"from": "2"}, []),
+    ],
+)
+def test_what_differs_between_two_policies(shop, asked, changes):
+    path = policy_path(shop.program(policy={"review_at": 50}))
+    shop("PUT", path, {"review_at": 60, "signals": {"email.role": {"points": 7}}})
+    found = shop.get(f"{path}/diff", **asked).json()
+    assert [(each["path"], each["old"], each["new"]) for each in found["changes"]] == changes
+    assert (found["from"], found["to"]) == (asked.get("from", "0"), asked.get("to", "2"))
+
+
+def test_what_is_compared_must_exist(shop):
+    path = policy_path(shop.program())
+    assert shop.get(f"{path}/diff", **{"from": "1"}).status_code == 404
+    assert shop.get(f"{path}/diff", to="stricter").status_code == 404
+    assert shop.get(f"{path}/diff", to="-1").status_code == 400
