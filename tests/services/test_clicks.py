@@ -11,6 +11,7 @@ import pytest
 from refledger.core.refusals import Reason, Refused
 from refledger.services import merchants
 from refledger.services.clicks import ClickBuffer, Clicks, Visit
+from refledger.services.lookups import READERS, Lookups
 from refledger.services.observe import Observers
 from refledger.services.routes import Cache, Routes
 from refledger.services.tracking import Tracking
@@ -194,7 +195,7 @@ class Counted:
 
 async def cached_answers(database):
     ticks, load = Ticks(), Counted()
-    cache = Cache(database, load, most=2, clock_s=ticks)
+    cache = Cache(Lookups(database), load, most=2, clock_s=ticks)
     assert await asyncio.gather(*(cache.get("a") for _ in range(50))) == [1] * 50  # one look-up for all
     assert threading.current_thread() not in load.threads
     ticks.now_s = 0.4
@@ -224,7 +225,7 @@ def test_what_was_known_goes_on_being_used_while_the_database_is_away(database):
         return key
 
     async def journey():
-        cache = Cache(database, load, clock_s=ticks)
+        cache = Cache(Lookups(database), load, clock_s=ticks)
         assert await cache.get("a") == "a"
         away.append(True)
         ticks.now_s = 300.0
@@ -237,6 +238,50 @@ def test_what_was_known_goes_on_being_used_while_the_database_is_away(database):
             await cache.get("a")
         away.clear()
         assert await cache.get("b") == "b"
+
+    asyncio.run(journey())
+
+
+def test_what_waits_is_looked_up_together_and_only_the_guilty_fail(database):
+    connections = set()
+
+    def load(connection, key):
+        connections.add(connection)
+        if key == "guilty":
+            raise ValueError("a fault")
+        return key
+
+    async def journey():
+        lookups = Lookups(database)
+        assert await asyncio.gather(*(lookups.ask(load, (each,)) for each in range(100))) == list(range(100))
+        assert len(connections) <= 2 * READERS  # not one for each
+        wanted = ("a", "guilty", "b")
+        answers = await asyncio.gather(
+            *(lookups.ask(load, (each,)) for each in wanted), return_exceptions=True
+        )
+        assert (answers[0], type(answers[1]), answers[2]) == ("a", ValueError, "b")
+
+    asyncio.run(journey())
+
+
+def test_who_waits_too_long_is_told_so_and_the_next_is_served(database):
+    going_on = threading.Event()
+
+    def load(connection, key):
+        if key == "stuck":
+            going_on.wait(10)
+        return key
+
+    async def journey():
+        lookups = Lookups(database)
+        database.wait_s = 0.2
+        stuck = asyncio.ensure_future(lookups.ask(load, ("stuck",)))
+        await asyncio.sleep(0.05)
+        assert await lookups.ask(load, ("a",)) == "a"  # by the other reader
+        with pytest.raises(TimeoutError):
+            await stuck
+        going_on.set()
+        assert await lookups.ask(load, ("b",)) == "b"
 
     asyncio.run(journey())
 

@@ -10,20 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
-import anyio.to_thread
 import orjson
 
 from refledger.core.fingerprints import code_key
 from refledger.core.keys import hash_key, read_key
 from refledger.core.refusals import Reason, Refusal, Refused
+from refledger.services.lookups import Load, Lookups
 from refledger.store import clicks as store
 from refledger.store.engine import Connection, Database, Unavailable, see
 
 TTL_S = 1.0
 LASTING_TTL_S = 10.0  # of live links: a conversion asks again anyway whether its affiliate is live
 MOST_ENTRIES = 20_000
-_LOOKUPS_AT_ONCE = 8
 _STALE_S = 600.0  # how old an answer may be while the database cannot give a new one
 
 
@@ -70,10 +68,6 @@ class Link:
     program: ProgramRoute
     affiliate: AffiliateRoute | None
 
-    def __bool__(self) -> bool:
-        """Whether it leads to an affiliate; a dead link is asked for again sooner."""
-        return self.affiliate is not None
-
 
 class Cache:
     """Answers of `load`, each used for `ttl_s` at most; `None` is an answer too, for `TTL_S`. For one event loop.
@@ -83,18 +77,16 @@ class Cache:
 
     def __init__(
         self,
-        database: Database,
-        load: Callable[..., Any],
+        lookups: Lookups,
+        load: Load,
         most: int = MOST_ENTRIES,
         ttl_s: float = TTL_S,
         clock_s: Callable[[], float] = time.monotonic,
     ):
-        self._database, self._load = database, load
+        self._lookups, self._load = lookups, load
         self._most, self._ttl_s, self._clock_s = most, ttl_s, clock_s
         self._entries: dict[tuple, tuple[Any, float]] = {}  # the answer and when it was asked for
         self._loading: dict[tuple, asyncio.Task] = {}
-        # Threads of their own: calls of the management API that wait for a locked database hold up no click.
-        self._threads = anyio.CapacityLimiter(_LOOKUPS_AT_ONCE)
         self._forgot_s = -1.0
 
     def forget(self) -> None:
@@ -139,11 +131,7 @@ class Cache:
     async def _fetch(self, key: tuple) -> Any:
         asked_s = self._clock_s()
         try:
-            # Who looks up waits no longer than a database may be busy; the thread goes on, and is not waited for.
-            with anyio.fail_after(self._database.wait_s):
-                value = await anyio.to_thread.run_sync(
-                    self._read, key, limiter=self._threads, abandon_on_cancel=True
-                )
+            value = await self._lookups.ask(self._load, key)
         except (Unavailable, TimeoutError) as error:
             known = self._entries.get(key)
             if known is None or asked_s - known[1] > _STALE_S:
@@ -157,24 +145,21 @@ class Cache:
         self._entries[key] = (value, asked_s)
         return value
 
-    def _read(self, key: tuple) -> Any:
-        with self._database.read() as connection:
-            return self._load(connection, *key)
-
 
 class Routes:
     """The look-ups of the doors, cached."""
 
     def __init__(self, database: Database, secret: bytes):
         self._secret = secret
-        self._keys = Cache(database, _load_key)
-        self._programs = Cache(database, _load_program, ttl_s=LASTING_TTL_S)
-        self._affiliates = Cache(database, _load_affiliate, ttl_s=LASTING_TTL_S)
-        self._links = Cache(database, _load_link, ttl_s=LASTING_TTL_S)
+        lookups = Lookups(database)
+        self._keys = Cache(lookups, _load_key)
+        self._programs = Cache(lookups, _load_program, ttl_s=LASTING_TTL_S)
+        self._slugs = Cache(lookups, _load_slug, ttl_s=LASTING_TTL_S)
+        self._affiliates = Cache(lookups, _load_affiliate, ttl_s=LASTING_TTL_S)
 
     def forget(self) -> None:
         """After a change: every look-up is made anew."""
-        for cache in (self._keys, self._programs, self._affiliates, self._links):
+        for cache in (self._keys, self._programs, self._slugs, self._affiliates):
             cache.forget()
 
     async def key(self, text: str) -> KeyRoute | None:
@@ -193,12 +178,19 @@ class Routes:
         return await self._affiliates.get(program.merchant_id, _code_key(program, ref_code))
 
     def link_at_hand(self, slug: str, ref_code: str) -> Link | None:
-        """A link that need not be asked for just now."""
-        return self._links.at_hand(slug, ref_code)
+        """A live link that need not be asked for just now."""
+        program = self._slugs.at_hand(slug)
+        if program is None or not program.is_active:
+            return None
+        affiliate = self._affiliates.at_hand(program.merchant_id, _code_key(program, ref_code))
+        return affiliate and Link(program, affiliate)
 
     async def link(self, slug: str, ref_code: str) -> Link | None:
         """None where no program has this slug."""
-        return await self._links.get(slug, ref_code)
+        program = await self._slugs.get(slug)
+        if program is None:
+            return None
+        return Link(program, await self.affiliate(program, ref_code) if program.is_active else None)
 
 
 def _code_key(program: ProgramRoute, ref_code: str) -> str:
@@ -222,14 +214,9 @@ def _load_affiliate(connection: Connection, merchant_id: str, code_key: str) -> 
     return AffiliateRoute(row[0], row[1]) if row and row[2] == "active" else None
 
 
-def _load_link(connection: Connection, slug: str, ref_code: str) -> Link | None:
+def _load_slug(connection: Connection, slug: str) -> ProgramRoute | None:
     row = store.find_program_by_slug(connection, slug)
-    if row is None:
-        return None
-    program = _program(row)
-    if not program.is_active:
-        return Link(program, None)
-    return Link(program, _load_affiliate(connection, program.merchant_id, _code_key(program, ref_code)))
+    return row and _program(row)
 
 
 def _program(row: tuple) -> ProgramRoute:

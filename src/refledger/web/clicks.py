@@ -105,7 +105,7 @@ class FollowLink:
         if len(parts) != 4:
             return None
         link = self._routes.link_at_hand(parts[2].lower(), parts[3][:_MOST_CODE])
-        if not link or not link.program.site_url:
+        if link is None or not link.program.site_url:
             return None
         headers = self._follow(scope, link)
         if isinstance(headers, Refusal):
