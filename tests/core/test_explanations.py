@@ -17,6 +17,11 @@ def test_every_later_event_has_its_sentence(kind):
         assert "(a test of our own)" in said[0]
 
 
+def test_a_reason_is_told_in_words():
+    (said,) = explain_events([{"type": "conversion.rejected", "data": {"reason": "duplicate_customer"}}])
+    assert "(duplicate customer)" in said
+
+
 @pytest.mark.parametrize("code", sorted(ACCEPTABLE))
 def test_an_accepted_attempt_says_why_it_was_refused_in_words(code):
     (said,) = explain({"attempt": {"id": "att_1", "code": code, "at_ms": 0}})

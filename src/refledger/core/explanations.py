@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from refledger.core.decision_reasons import REASONS
 from refledger.core.events import EventType
 from refledger.core.fraud.catalogue import BY_CODE
 from refledger.core.fraud.scoring import explain as explain_signals
@@ -85,8 +86,12 @@ def explain_events(events: Iterable[Mapping[str, Any]]) -> list[str]:
         template = _LATER.get(event["type"])
         if template:
             reason = event["data"].get("reason")
-            said.append(template.format(because=f" ({reason})" if reason else ""))
+            said.append(template.format(because=f" ({_words(reason)})" if reason else ""))
     return said
+
+
+def _words(reason: str) -> str:
+    return reason.replace("_", " ") if reason in REASONS else reason
 
 
 def _attribution(attribution: Mapping[str, Any] | None) -> list[str]:

@@ -44,6 +44,11 @@ def agent_key(key: bytes, agent: str | None) -> str:
     return fingerprint(key, "agent", agent or "")
 
 
+def known_key(key: bytes, kind: str, mode: str, text: str) -> str:
+    """A `mailbox`, normalised, or an `address` by its unit: whatever the program, for what is remembered of fraud."""
+    return fingerprint(key, f"known {kind}", mode, text)
+
+
 def lock_number(text: str) -> int:
     """The signed 64-bit number that PostgreSQL's advisory locks take for a key."""
     return int.from_bytes(

@@ -77,6 +77,9 @@ class Work:
     mailbox_key: str = ""
     order_key: str | None = None
     replay_key: str | None = None
+    known_as: dict[str, str] = field(
+        default_factory=dict
+    )  # "mailbox", "address" → fingerprint, in any program
     held: set[str] = field(default_factory=set)
     now_ms: int = 0
     history: History | None = None

@@ -1,6 +1,6 @@
 """Gathers what happened before for a group of works, while everything they contend for is held."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from refledger.core.attribution import stay_with_first
@@ -20,11 +20,11 @@ from refledger.store.engine import Connection
 
 SPELLINGS = "email.mailbox_reuse"
 SPELLINGS_MS = 90 * DAY_MS
-FRAUDS = "affiliate.confirmed_fraud"
-FRAUDS_MS = 90 * DAY_MS
 REPEAT_SALE = "conversion.repeat_sale"
 REPEAT_SALE_MS = 10 * 60_000
-WINDOWS_MS = {**KINDS, SPELLINGS: SPELLINGS_MS, FRAUDS: FRAUDS_MS, REPEAT_SALE: REPEAT_SALE_MS}
+WINDOWS_MS = {**KINDS, SPELLINGS: SPELLINGS_MS, REPEAT_SALE: REPEAT_SALE_MS}
+# Whose fraud was confirmed, and for how long that is held against them.
+CONFIRMED_MS = {"affiliate": 90 * DAY_MS, "mailbox": 365 * DAY_MS, "address": 90 * DAY_MS}
 
 Customers = dict[tuple[str, str], list[Past]]
 
@@ -208,16 +208,16 @@ def _take_click(case: Case, matched: MatchedClick) -> None:
 
 
 def _sightings(connection: Connection, works: Sequence[Work]) -> None:
-    """How many other customers left what this one leaves, and how often this affiliate's fraud was confirmed."""
+    """How many other customers left what this one leaves; and how often fraud was confirmed of the affiliate, with this
+    mailbox, and from this address.
+    """
     wanted = []
     for place, work in enumerate(works):
         merchant_id, now_ms = work.merchant_id, work.now_ms
         texts = _texts(work, work.case)
         work.sightings = [(kind, _dated(kind, key, now_ms), own) for kind, key, own in texts]
-        since_ms = now_ms - FRAUDS_MS
-        wanted.append(
-            (merchant_id, frauds_key(work.affiliate.id, work.mode), since_ms, f"{place}:{FRAUDS}", "")
-        )
+        for kind, key in confirmed_keys(work.affiliate.id, work.mode, work.known_as).items():
+            wanted.append((merchant_id, key, now_ms - CONFIRMED_MS[kind], f"{place}:{kind}", ""))
         for kind, key, own in texts:
             since_ms, label = now_ms - WINDOWS_MS[kind], f"{place}:{kind}"
             # A window reaches into the span before its own, and no further.
@@ -228,7 +228,9 @@ def _sightings(connection: Connection, works: Sequence[Work]) -> None:
         case = work.case
         case.sightings = {kind: seen.get(f"{place}:{kind}", 0) for kind, _, _ in work.sightings}
         case.mailbox_spellings = case.sightings.pop(SPELLINGS, 0)
-        case.confirmed_frauds = seen.get(f"{place}:{FRAUDS}", 0)
+        case.confirmed_frauds = seen.get(f"{place}:affiliate", 0)
+        case.confirmed_mailbox = seen.get(f"{place}:mailbox", 0)
+        case.confirmed_address = seen.get(f"{place}:address", 0)
         case.repeat_sale = case.sightings.pop(REPEAT_SALE, 0) > 0
 
 
@@ -262,9 +264,12 @@ def _dated(kind: str, key: str, at_ms: int) -> str:
     return f"{at_ms // WINDOWS_MS[kind]:x}.{key}"
 
 
-def frauds_key(affiliate_id: str, mode: str) -> str:
-    """Under which an affiliate's confirmed frauds are kept."""
-    return f"{FRAUDS}.{mode}.{affiliate_id}"
+def confirmed_keys(affiliate_id: str, mode: str, known_as: Mapping[str, str]) -> dict[str, str]:
+    """Whose → the sighting key under which their confirmed frauds are kept."""
+    return {
+        "affiliate": f"{history.CONFIRMED}affiliate.{mode}.{affiliate_id}",
+        **{kind: f"{history.CONFIRMED}{kind}.{known}" for kind, known in known_as.items()},
+    }
 
 
 def _is_anonymous(work: Work) -> bool:

@@ -71,6 +71,7 @@ def _accepted(work: Work, outcome: Accepted) -> dict[str, Any]:
     return {
         "outcome": {"status": outcome.status, "why": outcome.why},
         "displaced": [past.id for past in outcome.displaces],
+        "known_as": work.known_as,
         "commission": {
             "minor": commission.minor,
             "revenue_minor": work.screened.revenue_minor,
@@ -90,6 +91,8 @@ def _facts(work: Work) -> dict[str, Any]:
         "mailbox_spellings": case.mailbox_spellings,
         "sightings": case.sightings,
         "confirmed_frauds": case.confirmed_frauds,
+        "confirmed_mailbox": case.confirmed_mailbox,
+        "confirmed_address": case.confirmed_address,
         "repeat_sale": case.repeat_sale,
         "accepted_before": work.standing[0],
         "verified_before": work.standing[1],

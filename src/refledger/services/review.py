@@ -7,7 +7,10 @@ entries are the difference between what should be held and what is posted.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from refledger.core.conversions import next_decision, shown_status
+from refledger.core.decision_reasons import FRAUD
 from refledger.core.duplicates import check_identity
 from refledger.core.events import EventType
 from refledger.core.fingerprints import lock_number, order_key
@@ -17,13 +20,12 @@ from refledger.core.programs import stored
 from refledger.core.refusals import Reason, Refusal, Refused
 from refledger.services import postings
 from refledger.services.credentials import Tenant
-from refledger.services.histories import frauds_key
+from refledger.services.histories import confirmed_keys
 from refledger.services.notes import Entropy
 from refledger.services.writing import has_identity
-from refledger.store import ledger, record, review, setup
+from refledger.store import ledger, record, reports, review, setup
 from refledger.store.engine import Connection, hold
 
-FRAUD = "fraud"  # the reason of a rejection that counts against the affiliate
 PLACEHOLDER = "@placeholder.invalid"
 
 
@@ -34,11 +36,12 @@ def approve(
     reason: str | None,
     now_ms: int,
     entropy: Entropy,
+    note: str | None = None,
 ) -> None:
     """From pending or pending_review; the commission becomes payable."""
     conversion = _held(connection, tenant, conversion_id)
     conversion |= {"decision": _next("approve", conversion), "decision_reason": reason}
-    _settle(connection, conversion, EventType.APPROVED, now_ms, entropy, reason)
+    _settle(connection, conversion, EventType.APPROVED, now_ms, entropy, reason=reason, note=note)
 
 
 def reject(
@@ -48,23 +51,20 @@ def reject(
     reason: str | None,
     now_ms: int,
     entropy: Entropy,
+    note: str | None = None,
 ) -> None:
     """From pending or pending_review; the identity is released, the commission taken back.
 
-    The reason `fraud` is remembered against the affiliate.
+    The reason `fraud` is remembered against the affiliate, the mailbox and the address.
     """
     conversion = _held(connection, tenant, conversion_id)
     conversion |= {"decision": _next("reject", conversion), "decision_reason": reason}
     conversion |= {"identity": None, "order_key": None}
-    _settle(connection, conversion, EventType.REJECTED, now_ms, entropy, reason)
+    _settle(connection, conversion, EventType.REJECTED, now_ms, entropy, reason=reason, note=note)
     if reason == FRAUD:
-        seen = {
-            "merchant_id": tenant.merchant_id,
-            "key": _frauds_key(conversion),
-            "at_ms": now_ms,
-            "customer_key": conversion_id,
-        }
-        record.insert_sightings(connection, [seen])
+        seen = {"merchant_id": tenant.merchant_id, "at_ms": now_ms, "customer_key": conversion_id}
+        keys = _confirmed_keys(connection, conversion)
+        record.insert_sightings(connection, [seen | {"key": key} for key in keys])
 
 
 def reopen(
@@ -74,13 +74,15 @@ def reopen(
     reason: str | None,
     now_ms: int,
     entropy: Entropy,
+    note: str | None = None,
 ) -> None:
     """A rejected conversion returns to what it was, unless its identity has been taken meanwhile (409)."""
     conversion = _held(connection, tenant, conversion_id)
     conversion |= {"decision": _next("reopen", conversion), "decision_reason": reason}
     _take_identity(connection, tenant, conversion)
-    _settle(connection, conversion, EventType.REOPENED, now_ms, entropy, reason)
-    review.forget_sighting(connection, tenant.merchant_id, _frauds_key(conversion), conversion_id)
+    _settle(connection, conversion, EventType.REOPENED, now_ms, entropy, reason=reason, note=note)
+    keys = _confirmed_keys(connection, conversion)
+    review.forget_sightings(connection, tenant.merchant_id, keys, conversion_id)
 
 
 def refund(connection: Connection, tenant: Tenant, conversion_id: str, now_ms: int, entropy: Entropy) -> None:
@@ -168,8 +170,11 @@ def _order_key(tenant: Tenant, conversion: Mapping[str, Any]) -> str | None:
     return order_key(tenant.fingerprint_key, *scope, conversion["order_id"])
 
 
-def _frauds_key(conversion: Mapping[str, Any]) -> str:
-    return frauds_key(conversion["affiliate_id"], conversion["mode"])
+def _confirmed_keys(connection: Connection, conversion: Mapping[str, Any]) -> list[str]:
+    """By the record, which outlasts the address and the mailbox themselves."""
+    found = reports.decision_record(connection, conversion["merchant_id"], conversion["id"])
+    known_as = orjson.loads(found or "{}").get("known_as", {})
+    return list(confirmed_keys(conversion["affiliate_id"], conversion["mode"], known_as).values())
 
 
 def _settle(
@@ -178,7 +183,7 @@ def _settle(
     kind: EventType,
     now_ms: int,
     entropy: Entropy,
-    reason: str | None = None,
+    **told: str | None,
 ) -> None:
     """Writes the changed conversion, the entries that follow from it, and the event that causes them."""
     facts = (bool(conversion["refunded"]), conversion["dispute"])
@@ -190,7 +195,7 @@ def _settle(
     event_id = make_id("evt", now_ms, entropy(10))
     rows = postings.new_rows()
     postings.post(rows, conversion, posted, wanted, event_id, kind, now_ms)
-    more = {"reason": reason} if reason else {}
+    more = {name: text for name, text in told.items() if text}
     rows["events"].append(postings.event(conversion, event_id, kind, now_ms, **more))
     record.insert_entries(connection, rows["entries"])
     record.move_standings(connection, postings.by_standing(rows["moves"]))

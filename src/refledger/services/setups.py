@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from refledger.core.conversions import Screened, Setup, screen
-from refledger.core.fingerprints import code_key, email_key, fingerprint, order_key
+from refledger.core.fingerprints import code_key, email_key, fingerprint, known_key, order_key
 from refledger.core.refusals import Reason, Refusal
 from refledger.services.claims import EMPTY_LISTS, ENDPOINT, Work
 from refledger.services.shelf import Shelf
@@ -84,8 +84,12 @@ def _code_key(work: Work, code: str | None) -> tuple[str, str] | None:
 def name(work: Work) -> None:
     """The fingerprints under which the customer and the order are known in this program and mode."""
     screened, key, scope = work.screened, work.fingerprint_key, (work.program.id, work.mode)
+    address = work.claim.address
     if screened.email:
         work.email_key = email_key(key, *scope, screened.email.address)
         work.mailbox_key = fingerprint(key, "mailbox", *scope, screened.email.mailbox)
+        work.known_as["mailbox"] = known_key(key, "mailbox", work.mode, screened.email.mailbox)
+    if address and not address.special:
+        work.known_as["address"] = known_key(key, "address", work.mode, address.unit)
     if screened.report.order_id and screened.report.conversion_type == "purchase":
         work.order_key = order_key(key, *scope, screened.report.order_id)

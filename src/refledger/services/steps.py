@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from refledger.core.refusals import Refusal, Refused
-from refledger.services import acceptance, review
+from refledger.services import acceptance, notes, review
 from refledger.services.claims import Wording
 from refledger.services.credentials import Tenant
-from refledger.services.notes import Entropy, note
+from refledger.services.notes import Entropy
 from refledger.services.reports import get_conversion
 from refledger.store.engine import Connection
 from refledger.store.savepoints import part
@@ -41,19 +41,21 @@ def take(
     reason: str | None,
     now_ms: int,
     entropy: Entropy,
+    note: str | None = None,
 ) -> dict:
     """The conversion's row as it is then. A fact that was recorded before changes nothing and leaves no note."""
     before = get_conversion(connection, tenant, conversion_id)
     if step in _DECISIONS:
-        _DECISIONS[step](connection, tenant, conversion_id, reason, now_ms, entropy)
+        _DECISIONS[step](connection, tenant, conversion_id, reason, now_ms, entropy, note)
     else:
         _FACTS[step](connection, tenant, conversion_id, now_ms, entropy)
     after = get_conversion(connection, tenant, conversion_id)
     told = ("status", "decision", "refunded", "dispute")
     changes = {name: [before[name], after[name]] for name in told if before[name] != after[name]}
     if changes:
-        changes |= {"reason": [None, reason]} if reason else {}
-        note(connection, tenant, ACTIONS[step], conversion_id, changes, now_ms, entropy)
+        given = {"reason": reason, "note": note}
+        changes |= {name: [None, text] for name, text in given.items() if text}
+        notes.note(connection, tenant, ACTIONS[step], conversion_id, changes, now_ms, entropy)
     return after
 
 
@@ -65,6 +67,7 @@ def take_each(
     reason: str | None,
     now_ms: int,
     entropy: Entropy,
+    note: str | None = None,
 ) -> list[Result]:
     """In the order given. What is refused leaves no trace; an unexpected fault undoes everything."""
     review.hold_all(connection, tenant, ids)
@@ -72,7 +75,7 @@ def take_each(
     for each in ids:
         try:
             with part(connection):
-                row = take(connection, tenant, step, each, reason, now_ms, entropy)
+                row = take(connection, tenant, step, each, reason, now_ms, entropy, note)
             results.append(Result(each, row["status"]))
         except Refused as refused:
             results.append(Result(each, refusal=refused.refusal))
@@ -92,7 +95,7 @@ def accept_attempt(
     conversion_id = acceptance.accept_attempt(
         connection, tenant, attempt_id, affiliate_id, now_ms, entropy, wording
     )
-    note(
+    notes.note(
         connection,
         tenant,
         "attempt.accepted",

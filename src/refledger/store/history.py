@@ -11,6 +11,8 @@ from refledger.store.schema import acceptances, clicks, conversions, idempotency
 from refledger.store.statements import Query, item, number_item, rows_of
 
 Pair = tuple[str, str]
+# How the keys of those sightings begin that tell of confirmed frauds; all others begin with a number in hexadecimal.
+CONFIRMED = "confirmed."
 
 _ids = rows_of("ids")
 

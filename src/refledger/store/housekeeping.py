@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from sqlalchemy import bindparam, delete, func, select, tuple_
+from sqlalchemy.sql.expression import ColumnElement
 
 from refledger.store.engine import Connection
+from refledger.store.history import CONFIRMED
 from refledger.store.schema import acceptances, attempts, door_counts, idempotency, merchants, sightings
 from refledger.store.statements import Insert, Query, item, number_item, rows_of
 
@@ -39,12 +41,23 @@ _DROP_REPLAYS = Query(
         idempotency.c.key.in_(select(item(_rows, 1)).select_from(_rows)),
     )
 )
-_OLD_SIGHTINGS = Query(
-    select(sightings.c.merchant_id, sightings.c.key, func.max(sightings.c.at_ms))
-    .where(sightings.c.merchant_id == bindparam("merchant_id"), sightings.c.at_ms <= bindparam("until_ms"))
-    .group_by(sightings.c.merchant_id, sightings.c.key)
-    .limit(5000)
-)
+_is_confirmed = sightings.c.key.startswith(CONFIRMED)  # few, and looked back on for longer
+
+
+def _old_sightings(which: ColumnElement[bool]) -> Query:
+    return Query(
+        select(sightings.c.merchant_id, sightings.c.key, func.max(sightings.c.at_ms))
+        .where(
+            sightings.c.merchant_id == bindparam("merchant_id"),
+            sightings.c.at_ms <= bindparam("until_ms"),
+            which,
+        )
+        .group_by(sightings.c.merchant_id, sightings.c.key)
+        .limit(5000)
+    )
+
+
+_OLD_SIGHTINGS, _OLD_CONFIRMED = _old_sightings(~_is_confirmed), _old_sightings(_is_confirmed)
 _DROP_SIGHTINGS = Query(
     delete(sightings).where(
         sightings.c.merchant_id == bindparam("merchant_id"),
@@ -102,6 +115,11 @@ def old_sightings(connection: Connection, merchant_id: str, until_ms: int) -> li
     return _OLD_SIGHTINGS.rows(connection, merchant_id=merchant_id, until_ms=until_ms)
 
 
+def old_confirmed(connection: Connection, merchant_id: str, until_ms: int) -> list[tuple]:
+    """Keys of frauds that were confirmed at that time or before."""
+    return _OLD_CONFIRMED.rows(connection, merchant_id=merchant_id, until_ms=until_ms)
+
+
 def drop_sightings(connection: Connection, merchant_id: str, rows: list[tuple], until_ms: int) -> None:
     _DROP_SIGHTINGS.run(connection, merchant_id=merchant_id, until_ms=until_ms, rows=rows)
 
@@ -130,6 +148,7 @@ KINDS: dict[str, tuple[Find, Drop]] = {
     "attempts": (old_attempts, drop_attempts),
     "idempotency": (old_replays, drop_replays),
     "sightings": (old_sightings, drop_sightings),
+    "confirmed": (old_confirmed, drop_sightings),
     "acceptances": (old_acceptances, drop_acceptances),
 }
 

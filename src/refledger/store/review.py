@@ -1,5 +1,6 @@
 """Statements of the merchant's own decisions: one conversion or attempt at a time."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import bindparam, delete, select, update
@@ -8,8 +9,9 @@ from refledger.core.duplicates import Past
 from refledger.store import history
 from refledger.store.engine import Connection
 from refledger.store.schema import attempts, conversions, sightings
-from refledger.store.statements import Query
+from refledger.store.statements import Query, item, rows_of
 
+_keys = rows_of("keys")
 _CHANGED = (
     "decision",
     "status",
@@ -39,7 +41,7 @@ _ACCEPTED = Query(
 _FORGET = Query(
     delete(sightings).where(
         sightings.c.merchant_id == bindparam("merchant_id"),
-        sightings.c.key == bindparam("sighting_key"),
+        sightings.c.key.in_(select(item(_keys, 0)).select_from(_keys)),
         sightings.c.customer_key == bindparam("customer_key"),
     )
 )
@@ -74,9 +76,12 @@ def mark_accepted(
     )
 
 
-def forget_sighting(connection: Connection, merchant_id: str, key: str, customer_key: str) -> None:
-    """Takes back what one conversion left under a key."""
-    _FORGET.run(connection, merchant_id=merchant_id, sighting_key=key, customer_key=customer_key)
+def forget_sightings(
+    connection: Connection, merchant_id: str, keys: Iterable[str], customer_key: str
+) -> None:
+    """Takes back what one conversion left under these keys."""
+    rows = [(key,) for key in keys]
+    _FORGET.run(connection, merchant_id=merchant_id, keys=rows, customer_key=customer_key)
 
 
 def customer_and_order(

@@ -81,6 +81,31 @@ def test_steps_lead_on_and_leave_their_trace(shop, affiliate, conversion_id, clo
     assert note["changes"]["reason"] == [None, "because approve"]
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("Duplicate customer", "duplicate_customer"),
+        ("FRAUD", "fraud"),
+        (" seems odd ", "seems odd"),
+        ("", ""),
+    ],
+)
+def test_a_reason_is_recognised_however_it_is_written(shop, conversion_id, given, kept):
+    body = {"reason": given, "note": "seen by two of us"}
+    assert shop.post(f"/v1/conversions/{conversion_id}/reject", body).json()["decision_reason"] == kept
+    event = shop.get(f"/v1/conversions/{conversion_id}").json()["events"][-1]
+    assert (event["data"].get("reason", ""), event["data"]["note"]) == (kept, "seen by two of us")
+    (audit,) = shop.get("/v1/audit", action="conversion.rejected").json()["data"]
+    assert audit["changes"]["note"] == [None, "seen by two of us"]
+
+
+def test_reasons_hold_for_many_at_once(shop, program, conversion_id):
+    body = {"action": "reject", "ids": [conversion_id], "reason": "Not fraud", "note": "a school class"}
+    assert shop.post("/v1/conversions/bulk", body).json()["succeeded"] == 1
+    found = shop.get(f"/v1/conversions/{conversion_id}").json()
+    assert (found["decision_reason"], found["events"][-1]["data"]["note"]) == ("not_fraud", "a school class")
+
+
 def test_steps_need_no_body(shop, conversion_id):
     assert shop.post(f"/v1/conversions/{conversion_id}/approve").status_code == 200
 

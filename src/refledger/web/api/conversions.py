@@ -46,6 +46,7 @@ def bulk_conversions(call: Caller, wanted: inputs.Bulk) -> Response:
             wanted.reason,
             now_ms,
             call.house.entropy,
+            wanted.note,
         )
         data = [_result(result) for result in results]
         succeeded = sum(each["ok"] for each in data)
@@ -65,10 +66,19 @@ def _result(result: steps.Result) -> dict[str, Any]:
 
 def _take(call: Call, step: str, conversion_id: str, wanted: inputs.Step | None) -> Response:
     """Takes the step and answers the conversion as it is then."""
-    reason = wanted.reason if wanted else None
+    why = wanted or inputs.Step()
 
     def work(connection, now_ms):
-        found = steps.take(connection, call.tenant, step, conversion_id, reason, now_ms, call.house.entropy)
+        found = steps.take(
+            connection,
+            call.tenant,
+            step,
+            conversion_id,
+            why.reason,
+            now_ms,
+            call.house.entropy,
+            why.note,
+        )
         return render.conversion(found, call.tenant.mode)
 
     return call.write(work)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from refledger.core import emails, times
+from refledger.core import decision_reasons, emails, times
 from refledger.core.fraud.catalogue import SIGNALS
 from refledger.core.fraud.policy import ACTIONS, MODES, MOST_NOTE, MOST_POINTS
 from refledger.core.fraud.presets import NEWEST, PRESETS
@@ -140,6 +140,7 @@ def _repeat_purchases(value: Any) -> Any:
 Text200 = Annotated[str, BeforeValidator(text(200)), _schema(minLength=1, maxLength=200, pattern=r"\S")]
 Name = Annotated[str, BeforeValidator(text(200, least=0)), _schema(maxLength=200)]
 Note = Annotated[str, BeforeValidator(text(500, least=0)), _schema(maxLength=500)]
+DecisionReason = Annotated[Note, AfterValidator(decision_reasons.read)]
 Slug = Annotated[
     str,
     BeforeValidator(text(64)),

@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from refledger.core.decision_reasons import REASONS
 from refledger.core.intake import CONVERSION_TYPES
 from refledger.core.refusals import Reason
 from refledger.web.api import fields
 
+_REASONS = ", ".join(f"`{reason}`" for reason in REASONS)
 _CURSOR = re.compile(r"[a-z]{1,16}_[0-9a-z]{1,64}\Z")
 PROGRAM_STATUSES = Literal["active", "paused", "archived"]
 AFFILIATE_STATUSES = Literal["active", "paused", "banned"]
@@ -137,15 +139,17 @@ class CouponChange(Body):
 
 
 class Step(Body):
-    """Why; kept with the conversion. A rejection for `fraud` counts against the affiliate."""
+    """Why; kept with the conversion. A rejection for `fraud` is held against affiliate, mailbox and address."""
 
-    reason: fields.Note | None = None
+    reason: fields.DecisionReason | None = Field(
+        None, description=f"{_REASONS}; any other text counts as `other`."
+    )
+    note: fields.Note | None = Field(None, description="For yourself; kept with the event and in the audit.")
 
 
-class Bulk(Body):
+class Bulk(Step):
     action: Literal["approve", "reject", "reopen", "refund", "chargeback"]
     ids: Annotated[list[fields.Text200], Field(min_length=1, max_length=500)]
-    reason: fields.Note | None = None
 
 
 class Acceptance(Body):
