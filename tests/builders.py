@@ -109,7 +109,7 @@ class Shop:
     def click(self, affiliate_id=None, at_ms=None, address=ADDRESS, agent=AGENT, mode="live"):
         """Stores a click as the click doors do; answers its id."""
         affiliate_id, at_ms = affiliate_id or self.john_id, self.clock() if at_ms is None else at_ms
-        click_id = make_id("clk", at_ms, os.urandom(10))
+        click_id = make_id("click", at_ms, os.urandom(10))
         parsed = addresses.parse(address) if address else None
         row = dict.fromkeys(map(str, clicks.columns.keys())) | {
             "merchant_id": self.merchant_id,

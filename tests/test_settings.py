@@ -30,6 +30,8 @@ def test_proxies_are_a_list_with_commas(monkeypatch):
         ("CLICK_FLUSH_MS", "51"),
         ("PUBLIC_URL", "ftp://hunter2"),
         ("LOG_FORMAT", "hunter2"),
+        ("KEEP_ADDRESSES_DAYS", "0"),
+        ("KEEP_MAILBOXES_DAYS", "0"),
     ],
 )
 def test_what_cannot_be_used_is_named(monkeypatch, name, value):

@@ -121,7 +121,11 @@ def _parts(settings: Settings, observers: Observers, clock: Callable[[], int], e
         database,
         Desk(settles, settings.group_cap, settings.max_waiting, observers, 2 * settings.database_wait_s),
         buffer,
-        Housekeeping(database, clock),
+        Housekeeping(
+            database,
+            clock,
+            {"addresses": settings.keep_addresses_days, "mailboxes": settings.keep_mailboxes_days},
+        ),
         Checkpoints(database),
         logs.AccessLog(settings.log_level, logs.style_of(settings.log_format)),
     )

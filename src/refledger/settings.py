@@ -68,6 +68,13 @@ class Settings(BaseSettings):
         20.0, ge=0, description="Time that open requests have to finish when the service stops."
     )
 
+    keep_addresses_days: int = Field(
+        30, ge=1, description="Days after which addresses of visitors and customers are dropped."
+    )
+    keep_mailboxes_days: int = Field(
+        180, ge=1, description="Days after which customers' e-mail addresses are dropped."
+    )
+
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value):

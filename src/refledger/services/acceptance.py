@@ -17,6 +17,7 @@ from refledger.core.ids import make_id
 from refledger.core.intake import Report, read_report
 from refledger.core.limits import Counted
 from refledger.core.money import to_minor, to_text
+from refledger.core.personal import MAILBOX, dropped
 from refledger.core.programs import Affiliate, Coupon, Program, stored
 from refledger.core.refusals import ACCEPTABLE, Reason, Refusal, Refused
 from refledger.services import histories, postings, writing
@@ -130,6 +131,12 @@ def _work(
 ) -> Work:
     """The attempt as a work that has passed its screening, under the terms of its time."""
     given, then = orjson.loads(attempt["input"]), orjson.loads(attempt["record"])
+    if MAILBOX in dropped(given):
+        # Without it nobody could tell the customer's other conversions from those of strangers.
+        message = (
+            "The customer's e-mail address of this attempt was dropped; report it again, with the address"
+        )
+        raise Refused(Refusal(Reason.NOT_ACCEPTABLE_ATTEMPT, message))
     report = read_report(given, is_secret=True)
     if isinstance(report, Refusal):
         raise Refused(report)

@@ -2,12 +2,13 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
 from refledger.core.programs import DAY_MS, HOUR_MS
 from refledger.core.refusals import Reason
+from refledger.services import retention
 from refledger.services.histories import CONFIRMED_MS, WINDOWS_MS
 from refledger.services.writing import REMEMBERED_MS
 from refledger.store import housekeeping as store
@@ -38,8 +39,14 @@ COUNTED = frozenset(
 class Housekeeping:
     """One thread; what it cannot do now it does the next time."""
 
-    def __init__(self, database: Database, clock: Callable[[], int]):
-        self._database, self._clock = database, clock
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], int],
+        keep_days: Mapping[str, int] = retention.KEEP_DAYS,
+    ):
+        """`keep_days`: addresses and mailboxes → for how long."""
+        self._database, self._clock, self._keep_days = database, clock, keep_days
         self._counts: Counter[str] = Counter()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
@@ -85,7 +92,9 @@ class Housekeeping:
             raise
 
     def forget(self) -> None:
-        """Removes all that is older than it is kept, merchant by merchant, a few rows at a time."""
+        """Removes all that is older than it is kept, merchant by merchant, a few rows at a time, and what is personal
+        from rows that stay.
+        """
         with self._database.read(EVERYONE) as connection:
             merchant_ids = store.merchant_ids(connection)
         for merchant_id in merchant_ids:
@@ -97,6 +106,9 @@ class Housekeeping:
                             drop(connection, merchant_id, batch, until_ms)
                         if self._closing.is_set():
                             return
+            retention.drop_old(
+                self._database, merchant_id, self._now_ms(), self._keep_days, self._closing.is_set
+            )
 
     def _now_ms(self) -> int:
         """A machine whose clock is ahead must not forget what limits and signals still look back on."""

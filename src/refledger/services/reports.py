@@ -75,13 +75,13 @@ def list_conversions(
 
 
 def _by_email(connection: Connection, tenant: Tenant, text: str, program_id: str | None) -> Filters:
-    """By the fingerprint of the address, which is indexed."""
+    """By the fingerprint of the address, which is indexed, and stays when the address is dropped."""
     email = emails.parse(text)
     if email is None:
-        return {"email": text.strip().lower()}
+        return {"email": [text.strip().lower()]} if text.strip() else {"email": []}
     scope = [program_id] if program_id else programs.program_ids(connection, tenant.merchant_id)
     keys = [email_key(tenant.fingerprint_key, each, tenant.mode, email.address) for each in scope]
-    return {"email": email.address, "email_key": keys}
+    return {"email": None, "email_key": keys}
 
 
 def get_conversion(connection: Connection, tenant: Tenant, conversion_id: str) -> Row:

@@ -16,6 +16,7 @@ from refledger.core.events import EventType
 from refledger.core.fingerprints import lock_number, order_key
 from refledger.core.ids import make_id
 from refledger.core.ledger import target
+from refledger.core.personal import PLACEHOLDER
 from refledger.core.programs import stored
 from refledger.core.refusals import Reason, Refusal, Refused
 from refledger.services import postings
@@ -25,8 +26,6 @@ from refledger.services.notes import Entropy
 from refledger.services.writing import has_identity
 from refledger.store import ledger, record, reports, review, setup
 from refledger.store.engine import Connection, hold
-
-PLACEHOLDER = "@placeholder.invalid"
 
 
 def approve(
@@ -159,6 +158,7 @@ def _take_identity(connection: Connection, tenant: Tenant, conversion: dict[str,
     if isinstance(taken, Refusal):
         raise Refused(taken)
     conversion["order_key"] = of_order
+    # '' is a customer's whose address was dropped.
     if not conversion["email"].endswith(PLACEHOLDER) and not has_identity(own, kind):
         conversion["identity"] = kind
 

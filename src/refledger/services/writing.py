@@ -13,6 +13,7 @@ from refledger.core.fingerprints import fingerprint
 from refledger.core.ids import make_id
 from refledger.core.intake import Report
 from refledger.core.ledger import target
+from refledger.core.personal import DROPPED, PLACEHOLDER
 from refledger.core.programs import DAY_MS, HOUR_MS
 from refledger.core.refusals import Reason, Refusal
 from refledger.services import postings
@@ -118,7 +119,7 @@ def accept(
 def _conversion(work: Work, attempt: Mapping[str, Any] | None) -> dict[str, Any]:
     outcome, screened, key = work.outcome, work.screened, work.fingerprint_key
     report, affiliate, program = screened.report, work.affiliate, work.program
-    email = screened.email.address if screened.email else f"{work.conversion_id}@placeholder.invalid"
+    email = screened.email.address if screened.email else f"{work.conversion_id}{PLACEHOLDER}"
     accepted, verified, _ = work.standing
     address, attribution = work.claim.address, screened.attribution
     return {
@@ -300,7 +301,7 @@ def _kept_input(work: Work) -> dict[str, Any]:
 
     With what was taken from the connection besides, so that accepting it later knows as much.
     """
-    dropped = {"publishable_key"}
+    dropped = {"publishable_key", DROPPED}
     if work.outcome.reason is Reason.NO_REFERRAL:
         dropped |= {"customer_ip", "customer_user_agent"}
     kept = {name: value for name, value in work.claim.given.items() if name not in dropped}

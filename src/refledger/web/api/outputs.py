@@ -170,7 +170,7 @@ class Removed(Shown):
 
 
 class Customer(Shown):
-    email: str
+    email: str | None = Field(description="Null once it was dropped.")
     customer_id: str | None
 
 

@@ -183,7 +183,7 @@ def conversion(row: Row, _mode: str) -> Row:
         "via": row["via"],
         "ref_code": row["ref_code"],
         "coupon_id": row["coupon_id"],
-        "customer": {"email": row["email"], "customer_id": row["customer_id"]},
+        "customer": {"email": row["email"] or None, "customer_id": row["customer_id"]},
         "order_id": row["order_id"],
         "revenue": money(row["revenue_minor"], currency),
         "commission": money(row["commission_minor"], currency),

@@ -1,0 +1,43 @@
+"""What of the kept words of a report is about a person, and what is left of them when that has to go."""
+
+from collections.abc import Mapping
+from typing import Any
+
+# Stands for the e-mail address where a sale came without one: nobody's, behind the conversion's own id.
+PLACEHOLDER = "@placeholder.invalid"
+
+ADDRESS, MAILBOX = "customer_ip", "customer_email"
+# What a sale was, and whose doing: nothing of it leads to its customer.
+_OF_THE_SALE = (
+    "program_id",
+    "conversion_type",
+    "ref_code",
+    "coupon_code",
+    "revenue_amount",
+    "currency",
+    "order_id",
+    "dry_run",
+)
+_OF_THE_CUSTOMER = (ADDRESS, MAILBOX, "customer_user_agent", "customer_id", "click_id", "metadata")
+_KNOWN = {*_OF_THE_SALE, *_OF_THE_CUSTOMER}
+DROPPED = "dropped"  # names the fields that are gone; no report may bring it
+
+
+def without(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A report's fields without `ADDRESS` or `MAILBOX`; nor what the report held beyond the fields there are, for who
+    knows what that was.
+    """
+    left = {field: value for field, value in given.items() if field in _KNOWN and field != name}
+    gone = {*dropped(given)} | ({name} if given.get(name) else set())
+    return left | ({DROPPED: sorted(gone)} if gone else {})
+
+
+def without_customer(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is left of a report's fields when nothing may lead to its customer any more."""
+    left = {field: value for field, value in given.items() if field in _OF_THE_SALE}
+    return left | {DROPPED: sorted({*dropped(given), MAILBOX})}
+
+
+def dropped(given: Mapping[str, Any]) -> list[str]:
+    """Names of the fields that are gone."""
+    return given.get(DROPPED, [])
