@@ -15,6 +15,7 @@ from refledger.services.desk import Desk
 from refledger.services.entropy import Entropy
 from refledger.services.housekeeping import Housekeeping
 from refledger.services.observe import Observers
+from refledger.services.origins import Origins
 from refledger.services.orphans import end_with_parent
 from refledger.services.readiness import checks
 from refledger.services.routes import Routes
@@ -55,6 +56,7 @@ class _Parts:
     database: Database
     desk: Desk
     buffer: ClickBuffer
+    origins: Origins
     housekeeping: Housekeeping
     checkpoints: Checkpoints
     access: logs.AccessLog
@@ -113,14 +115,16 @@ def create(
 def _parts(settings: Settings, observers: Observers, clock: Callable[[], int], entropy) -> _Parts:
     database = Database(settings.database_url, settings.database_wait_s)
     buffer = ClickBuffer(database, settings.click_flush_ms, settings.max_clicks_waiting, observers, clock)
+    origins = Origins(settings)
     settles = [
-        Tracking(database, tracking.Words(), clock, entropy, buffer.riding).settle
+        Tracking(database, tracking.Words(), clock, entropy, buffer.riding, origins).settle
         for _ in range(database.groups_in_flight)
     ]
     return _Parts(
         database,
         Desk(settles, settings.group_cap, settings.max_waiting, observers, 2 * settings.database_wait_s),
         buffer,
+        origins,
         Housekeeping(
             database,
             clock,
@@ -138,6 +142,7 @@ def _lifespan(parts: _Parts, settings: Settings):
     async def lifespan(app: FastAPI):
         if settings.workers > 1:
             end_with_parent()
+        await asyncio.to_thread(parts.origins.open)
         parts.desk.open(asyncio.get_running_loop())
         parts.buffer.open()
         parts.housekeeping.open()
@@ -150,6 +155,7 @@ def _lifespan(parts: _Parts, settings: Settings):
         await asyncio.to_thread(parts.buffer.drain, settings.drain_s)
         await asyncio.to_thread(parts.housekeeping.close)
         await asyncio.to_thread(parts.checkpoints.close)
+        await asyncio.to_thread(parts.origins.close)
         parts.access.flush()
         parts.database.close()
 

@@ -40,6 +40,22 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         (), description="Addresses or ranges, separated by commas, whose forwarded headers are believed."
     )
+    geoip_city: Path | None = Field(
+        None, description="Database of cities in MaxMind's format: where an address is."
+    )
+    geoip_asn: Path | None = Field(
+        None, description="Database of network operators in MaxMind's format: whose network an address is in."
+    )
+    geoip_anonymous: Path | None = Field(
+        None, description="Database of anonymous addresses in MaxMind's format: VPN, Tor, proxies, hosting."
+    )
+    addresses_tor: Path | None = Field(None, description="List of Tor's exits, one address per line.")
+    addresses_vpn: Path | None = Field(None, description="List of VPNs' addresses and ranges.")
+    addresses_hosting: Path | None = Field(None, description="List of hosting networks' ranges.")
+    addresses_proxy: Path | None = Field(None, description="List of open proxies' addresses and ranges.")
+    addresses_relay: Path | None = Field(
+        None, description="List of privacy relays' ranges, as Apple publishes them for iCloud."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least that is logged."
     )

@@ -33,13 +33,17 @@ class Operator(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """`known`: which of CITY, ASN and CLASSES any source covers at all; what none covers is unknown, not innocent."""
+    """`known`: which of CITY, ASN and CLASSES any source covers at all; what none covers is unknown, not innocent.
+
+    `country`: two letters.
+    """
 
     address: Address
     place: Place | None = None
     operator: Operator | None = None
     classes: frozenset[str] = frozenset()
     known: frozenset[str] = frozenset()
+    country: str | None = None
 
 
 class Seen(NamedTuple):

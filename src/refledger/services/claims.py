@@ -86,6 +86,7 @@ class Work:
     standing: tuple[int, int, int] = (0, 0, 0)
     case: Case | None = None
     sightings: list[tuple[str, str, str]] = field(default_factory=list)  # kind, key, customer key
+    sources: Mapping[str, str] = field(default_factory=dict)  # of origins: setting → version of its file
     policy: Policy | None = None
     policy_version: str = ""
     verdict: Verdict | None = None

@@ -13,7 +13,9 @@ from refledger.core.fraud.case import Case, Click
 from refledger.core.fraud.sightings import KINDS, sighted
 from refledger.core.limits import Counted
 from refledger.core.programs import DAY_MS, limits_of, stored
+from refledger.services import whereabouts
 from refledger.services.claims import Work
+from refledger.services.origins import Generation
 from refledger.services.shelf import Shelf
 from refledger.store import history, setup
 from refledger.store.engine import Connection
@@ -29,7 +31,9 @@ CONFIRMED_MS = {"affiliate": 90 * DAY_MS, "mailbox": 365 * DAY_MS, "address": 90
 Customers = dict[tuple[str, str], list[Past]]
 
 
-def gather(connection: Connection, works: Sequence[Work], shelf: Shelf, now_ms: int) -> list[Work]:
+def gather(
+    connection: Connection, works: Sequence[Work], shelf: Shelf, origins: Generation, now_ms: int
+) -> list[Work]:
     """Fills history and case of each work. Answers those whose affiliate turns out not to be held: they must wait."""
     customers = history.of_customers(
         connection, [_pair(work, work.email_key) for work in works if work.email_key]
@@ -45,6 +49,7 @@ def gather(connection: Connection, works: Sequence[Work], shelf: Shelf, now_ms: 
         work.case = _case(work, shelf)
     _clicks(connection, works)
     _sightings(connection, works)
+    whereabouts.gather(connection, works, origins)
     return unheld
 
 

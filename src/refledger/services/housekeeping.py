@@ -10,6 +10,7 @@ from refledger.core.programs import DAY_MS, HOUR_MS
 from refledger.core.refusals import Reason
 from refledger.services import retention
 from refledger.services.histories import CONFIRMED_MS, WINDOWS_MS
+from refledger.services.whereabouts import KEPT_FOR_MS
 from refledger.services.writing import REMEMBERED_MS
 from refledger.store import housekeeping as store
 from refledger.store.engine import EVERYONE, Database
@@ -21,13 +22,15 @@ FORGET_EVERY_ROUNDS = 360  # of counting: an hour
 
 # Kept for so long: reports without a code, remembered answers, sightings (the longest window any signal has; what was
 # confirmed as fraud is held against somebody for longer), the numbers of accepted conversions (a day is the longest
-# window any limit has; a week more, for a clock that is ahead for a while must not make a limit forget).
+# window any limit has; a week more, for a clock that is ahead for a while must not make a limit forget), places where
+# mailboxes were.
 KEPT_MS = {
     "attempts": 30 * DAY_MS,
     "idempotency": REMEMBERED_MS,
     "sightings": max(WINDOWS_MS.values()),
     "confirmed": max(CONFIRMED_MS.values()),
     "acceptances": 8 * DAY_MS,
+    "whereabouts": KEPT_FOR_MS,
 }
 
 # Given before a merchant is known, so that no attempt tells of them.

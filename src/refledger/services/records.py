@@ -10,6 +10,7 @@ from refledger.core.conversions import Accepted
 from refledger.core.emails import DATA_VERSIONS
 from refledger.core.fraud.scoring import record as fraud_record
 from refledger.core.intake import Report
+from refledger.core.origins import Origin
 from refledger.core.programs import limits_of
 from refledger.core.refusals import Reason, Refusal
 from refledger.services.claims import Work
@@ -44,7 +45,7 @@ def decision_record(work: Work) -> dict[str, Any]:
         found["warnings"] = work.claim.report.warnings
     if work.verdict:
         found["facts"] = _facts(work)
-        found["policy"], found["data"] = work.policy_version, DATA_VERSIONS
+        found["policy"], found["data"] = work.policy_version, DATA_VERSIONS | work.sources
         found["fraud"] = fraud_record(work.verdict)
     elif isinstance(outcome, Refusal) and outcome.reason is Reason.DISPOSABLE_EMAIL:
         found["data"] = DATA_VERSIONS
@@ -99,6 +100,9 @@ def _facts(work: Work) -> dict[str, Any]:
         "limits": {"hourly": limits.hourly, "daily": limits.daily},
         "limits_filled_ms": {"hourly": counted.hourly_ms, "daily": counted.daily_ms},
     }
+    for name, origin in (("origin", case.origin), ("click_origin", case.click_origin)):
+        if origin is not None and origin.known:
+            facts[name] = _told(origin)
     if case.click:
         facts["click"] = {
             "id": case.click.id,
@@ -108,6 +112,18 @@ def _facts(work: Work) -> dict[str, Any]:
             "last_ms": case.last_click_ms,
         }
     return facts
+
+
+def _told(origin: Origin) -> dict[str, Any]:
+    """Without the address, and with the city as people call it: where that lies, stands in the evidence alone."""
+    operator = origin.operator
+    return {
+        "country": origin.country,
+        "city": origin.place.name if origin.place else None,
+        "operator": {"asn": operator.asn, "name": operator.name} if operator else None,
+        "classes": sorted(origin.classes),
+        "known": sorted(origin.known),
+    }
 
 
 def dump(value: Any) -> str:

@@ -13,6 +13,7 @@ from refledger.core.refusals import Reason, Refusal
 from refledger.services import histories, writing
 from refledger.services.claims import Answer, Claim, Wording, Work
 from refledger.services.desk import LATER, LaterPlease
+from refledger.services.origins import Origins
 from refledger.services.setups import look_up
 from refledger.services.shelf import Shelf
 from refledger.store import history
@@ -31,9 +32,10 @@ class Tracking:
         clock: Callable[[], int],
         entropy: Callable[[int], bytes] = os.urandom,
         riding: Riding = lambda: nullcontext(lambda connection: None),
+        origins: Origins | None = None,
     ):
         """`riding`: what is stored with each group before it is decided (`ClickBuffer.riding`)."""
-        self._riding = riding
+        self._riding, self._origins = riding, origins or Origins()
         self._database, self._wording, self._clock, self._entropy = database, wording, clock, entropy
         self._shelf = Shelf()
 
@@ -68,7 +70,9 @@ class Tracking:
             if remembered:
                 work.outcome = _replay(work, *remembered)
         undecided = [work for work in works if work.outcome is None]
-        later = histories.gather(connection, undecided, self._shelf, now_ms) if undecided else []
+        if not undecided:
+            return []
+        later = histories.gather(connection, undecided, self._shelf, self._origins.now, now_ms)
         waiting = {id(work) for work in later}
         for work in undecided:
             if id(work) in waiting:

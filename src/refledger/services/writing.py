@@ -16,7 +16,7 @@ from refledger.core.ledger import target
 from refledger.core.personal import DROPPED, PLACEHOLDER
 from refledger.core.programs import DAY_MS, HOUR_MS
 from refledger.core.refusals import Reason, Refusal
-from refledger.services import postings
+from refledger.services import postings, whereabouts
 from refledger.services.claims import Answer, Work
 from refledger.services.notes import Entropy
 from refledger.services.records import decision_record, dump
@@ -66,6 +66,7 @@ def write_rows(
         record.insert_events(connection, rows["events"])
         record.insert_sightings(connection, rows["sightings"])
         record.insert_findings(connection, rows["findings"])
+        record.insert_whereabouts(connection, rows["whereabouts"])
     record.move_standings(connection, postings.by_standing(rows["moves"]))
 
 
@@ -105,6 +106,7 @@ def accept(
         counters=None if attempt else counters,
     )
     rows["events"].append(postings.event(conversion, event_id, EventType.ACCEPTED, now_ms))
+    rows["whereabouts"] += whereabouts.left_by(work)
     rows["sightings"] += [
         {
             "merchant_id": work.merchant_id,

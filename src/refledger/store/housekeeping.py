@@ -7,7 +7,15 @@ from sqlalchemy.sql.expression import ColumnElement
 
 from refledger.store.engine import Connection
 from refledger.store.history import CONFIRMED
-from refledger.store.schema import acceptances, attempts, door_counts, idempotency, merchants, sightings
+from refledger.store.schema import (
+    acceptances,
+    attempts,
+    door_counts,
+    idempotency,
+    merchants,
+    sightings,
+    whereabouts,
+)
 from refledger.store.statements import Insert, Query, item, number_item, rows_of
 
 _MERCHANTS = select(merchants.c.merchant_id)
@@ -82,6 +90,21 @@ _DROP_ACCEPTANCES = Query(
         ),
     )
 )
+_OLD_WHEREABOUTS = Query(
+    select(whereabouts.c.merchant_id, whereabouts.c.mailbox_key, func.max(whereabouts.c.at_ms))
+    .where(
+        whereabouts.c.merchant_id == bindparam("merchant_id"), whereabouts.c.at_ms <= bindparam("until_ms")
+    )
+    .group_by(whereabouts.c.merchant_id, whereabouts.c.mailbox_key)
+    .limit(5000)
+)
+_DROP_WHEREABOUTS = Query(
+    delete(whereabouts).where(
+        whereabouts.c.merchant_id == bindparam("merchant_id"),
+        whereabouts.c.at_ms <= bindparam("until_ms"),
+        whereabouts.c.mailbox_key.in_(select(item(_rows, 1)).select_from(_rows)),
+    )
+)
 _COUNT = Insert(
     door_counts,
     "ON CONFLICT (hour_ms, code) DO UPDATE SET answers = door_counts.answers + excluded.answers",
@@ -133,6 +156,15 @@ def drop_acceptances(connection: Connection, merchant_id: str, rows: list[tuple]
     _DROP_ACCEPTANCES.run(connection, merchant_id=merchant_id, until_ms=until_ms, rows=rows)
 
 
+def old_whereabouts(connection: Connection, merchant_id: str, until_ms: int) -> list[tuple]:
+    """Mailboxes that were somewhere at that time or before."""
+    return _OLD_WHEREABOUTS.rows(connection, merchant_id=merchant_id, until_ms=until_ms)
+
+
+def drop_whereabouts(connection: Connection, merchant_id: str, rows: list[tuple], until_ms: int) -> None:
+    _DROP_WHEREABOUTS.run(connection, merchant_id=merchant_id, until_ms=until_ms, rows=rows)
+
+
 def count_answers(connection: Connection, hour_ms: int, counts: Mapping[str, int]) -> None:
     """Adds to the hour's answers that were given before a merchant was known."""
     _COUNT.run(
@@ -150,6 +182,7 @@ KINDS: dict[str, tuple[Find, Drop]] = {
     "sightings": (old_sightings, drop_sightings),
     "confirmed": (old_confirmed, drop_sightings),
     "acceptances": (old_acceptances, drop_acceptances),
+    "whereabouts": (old_whereabouts, drop_whereabouts),
 }
 
 

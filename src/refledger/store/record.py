@@ -19,6 +19,7 @@ from refledger.store.schema import (
     idempotency,
     sightings,
     standings,
+    whereabouts,
 )
 from refledger.store.statements import Insert, Query, item, number_item, rows_of
 
@@ -31,6 +32,7 @@ insert_entries = Insert(entries).run
 insert_events = Insert(events).run
 insert_findings = Insert(findings).run
 insert_sightings = Insert(sightings, "ON CONFLICT DO NOTHING").run
+insert_whereabouts = Insert(whereabouts, "ON CONFLICT DO NOTHING").run
 insert_attempts = Insert(attempts).run
 _INSERT_IDEMPOTENCY = Insert(idempotency)
 _COUNT_ATTEMPTS = Insert(

@@ -1,0 +1,192 @@
+"""The files that an operator may supply about addresses: what each is for, where it comes from, and reading it."""
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import IPv4Address
+from itertools import islice
+from pathlib import Path
+
+import maxminddb
+
+from refledger.core import geography
+from refledger.core import ranges as lists
+from refledger.core.origins import ASN, CITY, CLASSES
+from refledger.settings import PREFIX, Settings
+
+MOST_LIST_BYTES = 100_000_000
+_SAMPLES = 100
+_PROBES = 256  # addresses looked up in a new file, over the whole of IPv4
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """`setting`: the field of the settings that names its file. `needs`: what the file must know one of.
+
+    `signals`: what is not evaluated, or knows less, without it.
+    """
+
+    setting: str
+    subject: str
+    needs: frozenset[str]
+    signals: tuple[str, ...]
+    where: str
+
+    @property
+    def variable(self) -> str:
+        return f"{PREFIX}{self.setting.upper()}"
+
+    @property
+    def is_list(self) -> bool:
+        return self.setting.startswith("addresses_")
+
+
+_MAXMIND = (
+    "an account at maxmind.com, GeoLite EULA: to be replaced within 30 days of a newer one, weekly is usual"
+)
+_LIST = "one address or range per line, or the first column of a CSV"
+
+SOURCES = (
+    Source(
+        "geoip_city",
+        "cities",
+        frozenset({CITY, geography.COUNTRY}),
+        ("geo.same_city", "geo.same_city_asn", "geo.impossible_travel"),
+        f"GeoLite2-City or GeoIP2-City ({_MAXMIND}); DB-IP City Lite (db-ip.com, CC BY 4.0, monthly)",
+    ),
+    Source(
+        "geoip_asn",
+        "network operators",
+        frozenset({ASN}),
+        ("geo.same_city_asn",),
+        f"GeoLite2-ASN ({_MAXMIND}); DB-IP ASN Lite (db-ip.com, CC BY 4.0, monthly); "
+        "IPinfo Lite (ipinfo.io, CC BY-SA 4.0)",
+    ),
+    Source(
+        "geoip_anonymous",
+        "anonymous addresses",
+        frozenset(CLASSES),
+        ("ip.tor", "ip.vpn", "ip.proxy", "ip.hosting"),
+        "GeoIP2-Anonymous-IP (maxmind.com, bought) or IPinfo Privacy (ipinfo.io, bought); the lists below do without",
+    ),
+    Source(
+        "addresses_tor",
+        "Tor exits",
+        frozenset({"tor"}),
+        ("ip.tor",),
+        f"https://check.torproject.org/torbulkexitlist (The Tor Project, free, hourly); {_LIST}",
+    ),
+    Source(
+        "addresses_vpn",
+        "VPN ranges",
+        frozenset({"vpn"}),
+        ("ip.vpn",),
+        f"lists that VPN providers or volunteers publish, such as github.com/X4BNet/lists_vpn (MIT); {_LIST}",
+    ),
+    Source(
+        "addresses_hosting",
+        "hosting ranges",
+        frozenset({"hosting"}),
+        ("ip.hosting",),
+        "the ranges that cloud providers publish: ip-ranges.amazonaws.com/ip-ranges.json, "
+        f"www.gstatic.com/ipranges/cloud.json, www.cloudflare.com/ips (free, their terms); {_LIST}",
+    ),
+    Source(
+        "addresses_proxy",
+        "open proxies",
+        frozenset({"proxy"}),
+        ("ip.proxy",),
+        f"a list you trust: free ones are short-lived and often wrong; {_LIST}",
+    ),
+    Source(
+        "addresses_relay",
+        "privacy relays",
+        frozenset({"relay"}),
+        ("ip.relay",),
+        f"https://mask-api.icloud.com/egress-ip-ranges.csv (Apple, free, daily); {_LIST}",
+    ),
+)
+
+
+class Unusable(Exception):
+    """Says in words why a file cannot be what it was named for."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """A file as it was read: a database's `reader`, or a list's `ranges`."""
+
+    source: Source
+    knows: frozenset[str]
+    type: str
+    version: str
+    made_ms: int
+    entries: int  # ranges of a list; nodes of a database's tree
+    reader: maxminddb.Reader | None = None
+    has_ipv6: bool = True
+    ranges: lists.Ranges | None = None
+
+
+def configured(settings: Settings) -> list[tuple[Source, Path]]:
+    named = ((source, getattr(settings, source.setting)) for source in SOURCES)
+    return [(source, path) for source, path in named if path is not None]
+
+
+def load(source: Source, path: Path) -> Loaded:
+    """Raises `Unusable`."""
+    try:
+        return _list(source, path) if source.is_list else _database(source, path)
+    except OSError as error:
+        raise Unusable(f"it cannot be read: {error.strerror or error}") from None
+
+
+def _list(source: Source, path: Path) -> Loaded:
+    with path.open("rb") as file:
+        content = file.read(MOST_LIST_BYTES + 1)
+        made_ms = os.fstat(file.fileno()).st_mtime_ns // 1_000_000
+    if len(content) > MOST_LIST_BYTES:
+        raise Unusable(f"it has more than {MOST_LIST_BYTES // 1_000_000} MB: no list of addresses")
+    found = lists.read(content.decode("utf-8", "replace"))
+    if not found.entries:
+        raise Unusable("it holds no address and no range")
+    if found.bad_lines > found.entries:
+        raise Unusable(f"most of its lines hold no address, the first is line {found.first_bad_line}")
+    version = _version("list", made_ms)
+    return Loaded(source, source.needs, "list", version, made_ms, found.entries, ranges=found)
+
+
+def _version(database_type: str, made_ms: int) -> str:
+    return f"{database_type} {datetime.fromtimestamp(made_ms / 1000, UTC):%Y-%m-%d}"
+
+
+def _database(source: Source, path: Path) -> Loaded:
+    reader = _opened(path)
+    try:
+        told = reader.metadata()
+        samples = [reader.get(IPv4Address(place << 24)) for place in range(_PROBES)]
+        if not any(samples) and told.node_count < 1_000_000:
+            samples = [record for _, record in islice(reader, _SAMPLES)]
+        knows, made_ms = geography.knows(told.database_type, samples), told.build_epoch * 1000
+        version = _version(told.database_type, made_ms)
+    except Exception as error:  # whatever a damaged file makes of itself
+        raise Unusable(f"it is damaged: {error!r}") from None
+    if not knows & source.needs:
+        what = ", ".join(sorted(knows)) or "nothing that is known here"
+        raise Unusable(
+            f"a database of type {told.database_type} tells {what}, and is not for {source.subject}"
+        )
+    has_ipv6 = told.ip_version == 6
+    return Loaded(source, knows, told.database_type, version, made_ms, told.node_count, reader, has_ipv6)
+
+
+def _opened(path: Path) -> maxminddb.Reader:
+    """A private copy of the file, mapped: whoever overwrites the file in place would end this process otherwise."""
+    try:
+        with tempfile.NamedTemporaryFile(prefix="refledger-") as copy, path.open("rb") as file:
+            shutil.copyfileobj(file, copy, 1 << 20)
+            copy.flush()
+            return maxminddb.open_database(copy.name)
+    except (maxminddb.InvalidDatabaseError, ValueError, TypeError, KeyError) as error:
+        raise Unusable(f"it is no database in MaxMind's format, or not all of one: {error}") from None
