@@ -12,7 +12,7 @@ from refledger.core.attribution import Attribution, attribute
 from refledger.core.commissions import Commission, commission_for
 from refledger.core.duplicates import Past, check_identity
 from refledger.core.emails import Email
-from refledger.core.fraud.scoring import Verdict
+from refledger.core.fraud.scoring import Judgement, Verdict
 from refledger.core.intake import Report
 from refledger.core.limits import Counted, check_limits
 from refledger.core.lists import Entry, Lists
@@ -119,27 +119,42 @@ def decide(
         verified,
         now_ms,
     )
-    if isinstance(displaced, Refusal):
-        return displaced
-    limited = check_limits(history.counted, now_ms)
-    if limited:
-        return limited
-    if listed and listed.action == "block":
-        return Refusal(Reason.BLOCKED, detail={"list_entry": listed.id})
-    if verdict.outcome == "refuse":
-        reason = _REFUSING.get(verdict.leading or "", Reason.POLICY)
-        return Refusal(reason, detail={"signal": verdict.leading, "score": verdict.score})
+    block_id = listed.id if listed and listed.action == "block" else None
+    status = settle(displaced, history.counted, block_id, verdict, now_ms)
+    if isinstance(status, Refusal):
+        return status
 
-    status, why = (
-        "pending",
-        "the merchant's allow list admits it" if listed else "no signal asks for a review",
-    )
-    if verdict.outcome == "review":
-        status, why = "pending_review", f"{verdict.leading} asks for a review (score {verdict.score})"
+    why = "the merchant's allow list admits it" if listed else "no signal asks for a review"
+    if status == "pending_review":
+        why = f"{verdict.leading} asks for a review (score {verdict.score})"
     commission = commission_for(
         program, screened.attribution.affiliate, report.conversion_type, screened.revenue_minor
     )
     return Accepted(status, commission, displaced, why)
+
+
+def settle(
+    identity: Refusal | tuple[Past, ...],
+    counted: Counted,
+    block_id: str | None,
+    verdict: Verdict | Judgement,
+    now_ms: int,
+) -> str | Refusal:
+    """The ladder of `decide`: the status to begin with, or why not. What was decided is replayed by it too.
+
+    `block_id`: the entry of the merchant's lists that blocks.
+    """
+    if isinstance(identity, Refusal):
+        return identity
+    limited = check_limits(counted, now_ms)
+    if limited:
+        return limited
+    if block_id:
+        return Refusal(Reason.BLOCKED, detail={"list_entry": block_id})
+    if verdict.outcome == "refuse":
+        reason = _REFUSING.get(verdict.leading or "", Reason.POLICY)
+        return Refusal(reason, detail={"signal": verdict.leading, "score": verdict.score})
+    return "pending_review" if verdict.outcome == "review" else "pending"
 
 
 def shown_status(decision: str, refunded: bool, dispute: str | None) -> str:

@@ -1,6 +1,7 @@
 """Amounts: integer minor units inside, decimal text outside, never a float between."""
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Any
 
 # Wide enough that shifting the point never rounds: intake admits a hundred digits at most.
 _EXACT = Context(prec=300)
@@ -227,3 +228,8 @@ def share(minor: int, percent: Decimal) -> int:
     """A percentage of an amount, rounded down to the minor unit: the only place where a commission is rounded."""
     numerator, denominator = percent.as_integer_ratio()
     return minor * numerator // (denominator * 100)
+
+
+def as_object(minor: int, currency: str) -> dict[str, Any]:
+    """As the API and the command line show an amount."""
+    return {"amount_minor": minor, "amount": to_text(minor, currency), "currency": currency}

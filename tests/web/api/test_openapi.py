@@ -32,6 +32,7 @@ MANAGED = [
     "GET /v1/programs/{program_id}/coupons",
     "GET /v1/programs/{program_id}/policy",
     "GET /v1/programs/{program_id}/policy/diff",
+    "GET /v1/programs/{program_id}/policy/shadow",
     "GET /v1/programs/{program_id}/policy/versions",
     "GET /v1/programs/{program_id}/policy/versions/{version}",
     "POST /v1/attempts/{attempt_id}/accept",
@@ -45,6 +46,7 @@ MANAGED = [
     "POST /v1/programs",
     "POST /v1/programs/{program_id}/affiliates",
     "POST /v1/programs/{program_id}/coupons",
+    "POST /v1/programs/{program_id}/policy/backtest",
     "PATCH /v1/affiliates/{affiliate_id}",
     "PATCH /v1/coupons/{coupon_id}",
     "PATCH /v1/programs/{program_id}",
@@ -52,6 +54,7 @@ MANAGED = [
     "DELETE /v1/lists/{entry_id}",
     "",
 ][1:-1]
+REFUSING = {"signals": {"email.role": {"action": "refuse"}}}
 PLAIN = {
     "POST /v1/track-conversion",
     "POST /v1/track-click",
@@ -133,6 +136,7 @@ def test_real_answers_are_the_documented_ones(shop, document):
     entry = seen("POST /v1/lists", shop.post("/v1/lists", entry))
     tracked = seen("POST /v1/track-conversion", shop.track(program, metadata={"plan": "pro"}))
     seen("POST /v1/track-conversion", shop.track(program))
+    seen("POST /v1/track-conversion", shop.track(program, customer_email="info@example.com"))
     seen("POST /v1/track-conversion", shop.track(program, ref_code="TYPO"))
     seen("POST /v1/track-conversion", shop.track(program, revenue_amount=None))
     one = f"/v1/conversions/{tracked['conversion_id']}"
@@ -154,6 +158,10 @@ def test_real_answers_are_the_documented_ones(shop, document):
     seen(f"GET {policy}/versions", shop.get(f"{path}/policy/versions"))
     seen(f"GET {policy}/versions/{{version}}", shop.get(f"{path}/policy/versions/1"))
     seen(f"GET {policy}/versions/{{version}}", shop.get(f"{path}/policy/versions/x"))
+    backtest = seen(f"POST {policy}/backtest", shop.post(f"{path}/policy/backtest", {"policy": REFUSING}))
+    assert backtest["flips"]
+    seen(f"POST {policy}/backtest", shop.post(f"{path}/policy/backtest", {"policy": {"preset": 1}}))
+    seen(f"GET {policy}/shadow", shop.get(f"{path}/policy/shadow"))
     seen(f"GET {policy}/diff", shop.get(f"{path}/policy/diff", to="strict"))
     seen("GET /v1/policy-presets", shop.get("/v1/policy-presets"))
     seen("GET /v1/affiliates/{affiliate_id}/balance", shop.get(f"/v1/affiliates/{john['id']}/balance"))

@@ -6,4 +6,5 @@ signals/     the signals, one module per family        catalogue.py   all of the
 sightings.py what a report leaves behind, so that later ones can be compared with it
 policy.py    what each signal is worth, as versioned data        presets.py   whole policies to begin with
 scoring.py   the verdict, and the record it is explained from
+replay.py    what was decided, decided again under another policy        flips.py     what would have been different
 """

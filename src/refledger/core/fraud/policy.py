@@ -212,4 +212,10 @@ def differences(old: dict, new: dict) -> list[tuple[str, Any, Any]]:
     return found
 
 
+def enforced(policy: Policy) -> Policy:
+    """With what it only tries out in force."""
+    signals = {code: entry | {"mode": "enforce"} for code, entry in policy.document["signals"].items()}
+    return _compile(policy.document | {"signals": signals})
+
+
 DEFAULT_POLICY = merge(DEFAULT)

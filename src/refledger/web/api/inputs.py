@@ -156,6 +156,14 @@ class Acceptance(Body):
     affiliate_id: fields.Text200 | None = Field(None, description="Whose it is, where no live code says so.")
 
 
+class Backtest(Body):
+    policy: fields.Overrides | None = Field(
+        None, description="In place of the program's overrides; null: as each decision was judged."
+    )
+    from_: fields.Time | None = Field(None, alias="from", description="Left out: 30 days before `to`.")
+    to: fields.Time | None = Field(None, description="Before this time; left out: until now.")
+
+
 class NewListEntry(Body):
     action: Literal["allow", "block"]
     kind: Literal["mailbox", "domain", "address_range", "affiliate"]
@@ -267,6 +275,11 @@ _POLICY_NAME = Annotated[str, Field(pattern=r"^([0-9]{1,9}|[a-z]{1,20}(-[0-9]{1,
 class PolicyDiffQuery(Body):
     from_: _POLICY_NAME = Field("0", alias="from", description="A version, 0 for the default, or a preset.")
     to: _POLICY_NAME | None = Field(None, description="Likewise; left out: the one in force.")
+
+
+class ShadowQuery(Body):
+    from_: fields.QueryTime | None = Field(None, alias="from", description="Left out: 30 days before `to`.")
+    to: fields.QueryTime | None = Field(None, description="Before this time; left out: until now.")
 
 
 _COLUMNS = {"starts_at": "starts_ms", "ends_at": "ends_ms", "expires_at": "expires_ms"}

@@ -98,51 +98,6 @@ class Affiliate(Object):
     policy_version: int
 
 
-class Policy(Object):
-    object: Literal["policy"]
-    program_id: str
-    base: str = Field(description="The default that the overrides are laid over.")
-    version: int = Field(description="0: the default alone.")
-    overrides: dict[str, Any]
-    document: dict[str, Any] = Field(description="What judges: the default with the overrides.")
-
-
-class PolicyVersion(Object):
-    object: Literal["policy_version"]
-    program_id: str
-    affiliate_id: str | None = Field(description="Whose own overrides it is; null: the program's.")
-    version: int
-    in_force: bool
-    actor: str | None = Field(description="Who made it, as in the audit.")
-    overrides: dict[str, Any]
-
-
-class PolicyPreset(Shown):
-    object: Literal["policy_preset"]
-    name: str = Field(description="What a policy asks for.", examples=["strict"])
-    version: str = Field(description="What is kept, and never changes its meaning.", examples=["strict-1"])
-    overrides: dict[str, Any]
-    document: dict[str, Any] = Field(description="What judges: the default with the overrides.")
-
-
-class PolicyPresets(Shown):
-    data: list[PolicyPreset]
-
-
-class PolicyChange(Shown):
-    path: str = Field(examples=["signals.email.role.points"])
-    old: Any
-    new: Any
-
-
-class PolicyDiff(Shown):
-    object: Literal["policy_diff"]
-    program_id: str
-    from_: str = Field(alias="from")
-    to: str
-    changes: list[PolicyChange]
-
-
 class Coupon(Object):
     object: Literal["coupon"]
     program_id: str
@@ -291,43 +246,39 @@ class Balance(Object):
     accounts: dict[str, Money]
 
 
-class _Page(Shown):
+class Page(Shown):
     has_more: bool
     next_cursor: str | None
 
 
-class Programs(_Page):
+class Programs(Page):
     data: list[Program]
 
 
-class Affiliates(_Page):
+class Affiliates(Page):
     data: list[Affiliate]
 
 
-class Coupons(_Page):
+class Coupons(Page):
     data: list[Coupon]
 
 
-class ListEntries(_Page):
+class ListEntries(Page):
     data: list[ListEntry]
 
 
-class Conversions(_Page):
+class Conversions(Page):
     data: list[Conversion]
 
 
-class Attempts(_Page):
+class Attempts(Page):
     data: list[Attempt]
     not_kept: int = Field(description="Attempts beyond the hourly ceiling, counted but not kept one by one.")
 
 
-class PolicyVersions(_Page):
-    data: list[PolicyVersion]
-
-
-class Clicks(_Page):
+class Clicks(Page):
     data: list[Click]
 
 
-class Audits(_Page):
+class Audits(Page):
     data: list[Audit]

@@ -5,8 +5,10 @@ from typing import Annotated
 from fastapi import Body, Path, Query, Response
 
 from refledger.services import catalogue, policies
-from refledger.web.api import inputs, outputs, render
-from refledger.web.api.door import Caller, router
+from refledger.services.backtest import AT_THE_DOOR, Question, backtest
+from refledger.web.api import inputs, render
+from refledger.web.api import policy_outputs as outputs
+from refledger.web.api.door import Call, Caller, router
 from refledger.web.api.fields import Overrides
 
 routes = router()
@@ -83,3 +85,25 @@ def diff_policies(
         return render.policy_diff(program_id, *named)
 
     return call.read(work)
+
+
+@routes.post("/programs/{program_id}/policy/backtest", response_model=outputs.Backtest, tags=["Policy"])
+def backtest_policy(call: Caller, program_id: str, wanted: inputs.Backtest | None = None) -> Response:
+    """Replays another policy over the decisions of the key's mode, and reports all that would have been different.
+
+    It only reads. The newest 100,000 decisions are replayed, for some ten seconds.
+    """
+    wanted = wanted or inputs.Backtest()
+    question = Question(program_id, wanted.policy, from_ms=wanted.from_, to_ms=wanted.to)
+    return _backtest(call, question)
+
+
+@routes.get("/programs/{program_id}/policy/shadow", response_model=outputs.Backtest, tags=["Policy"])
+def shadow_report(call: Caller, program_id: str, query: Annotated[inputs.ShadowQuery, Query()]) -> Response:
+    """The same report for the policy in force, as if its signals in shadow mode were enforced."""
+    return _backtest(call, Question(program_id, enforcing=True, from_ms=query.from_, to_ms=query.to))
+
+
+def _backtest(call: Call, question: Question) -> Response:
+    now_ms = call.house.clock()
+    return call.read(lambda connection: backtest(connection, call.tenant, question, now_ms, AT_THE_DOOR))

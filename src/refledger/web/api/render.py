@@ -9,16 +9,13 @@ from refledger.core.explanations import explain, explain_events
 from refledger.core.fraud import policy as rules
 from refledger.core.fraud import scoring
 from refledger.core.fraud.policy import DEFAULT_VERSION
+from refledger.core.money import as_object as money
 from refledger.core.money import to_text
 from refledger.core.times import to_text as time_text
 from refledger.services import policies
 from refledger.web.api.inputs import write_cursor
 
 Row = dict[str, Any]
-
-
-def money(minor: int, currency: str) -> dict[str, Any]:
-    return {"amount_minor": minor, "amount": to_text(minor, currency), "currency": currency}
 
 
 def page(rows: Iterable[Row], has_more: bool, show: Callable[[Row, str], Row], mode: str) -> dict[str, Any]:
