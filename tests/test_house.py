@@ -26,7 +26,7 @@ ROOMS = {
     "app": {"web", "services", "store", "core", "settings", "logs", "app"},
 }
 # Pure: they compute, they neither wait nor ask.
-CORE_LIBRARIES = {"orjson", "email_validator", "disposable_email_domains", "ua_parser"}
+CORE_LIBRARIES = {"orjson", "email_validator", "disposable_email_domains", "ua_parser", "crawleruseragents"}
 IMPURE = {
     "asyncio", "http", "logging", "os", "random", "secrets", "socket", "sqlite3", "subprocess", "threading",
     "time", "urllib.request", "uuid",

@@ -27,28 +27,40 @@ class Address:
     special: str | None
     number: int
 
+    @property
+    def shared(self) -> bool:
+        """Whether many have it by design, so that two with the same one need have nothing in common."""
+        return self.special is not None and self.special not in _OWN
+
 
 _CLASSES = """
 unspecified     0.0.0.0/32 ::/128
 loopback        127.0.0.0/8 ::1/128
 private         10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fc00::/7 fec0::/10
 carrier_nat     100.64.0.0/10
+continuity      192.0.0.0/29
 link_local      169.254.0.0/16 fe80::/10
 documentation   192.0.2.0/24 198.51.100.0/24 203.0.113.0/24 2001:db8::/32 3fff::/20
 benchmarking    198.18.0.0/15 2001:2::/48
 multicast       224.0.0.0/4 ff00::/8
 broadcast       255.255.255.255/32
-nat64           64:ff9b::/96 64:ff9b:1::/48
+anycast         192.0.0.9/32 192.0.0.10/32 192.88.99.2/32 2001:1::1/128 2001:1::2/128 2001:1::3/128
+dummy           192.0.0.8/32 100:0:0:1::/64
+nat64           192.0.0.170/31 64:ff9b::/96 64:ff9b:1::/48
 6to4            192.88.99.0/24 2002::/16
 teredo          2001::/32
 as112           192.31.196.0/24 192.175.48.0/24 2001:4:112::/48 2620:4f:8000::/48
 amt             192.52.193.0/24 2001:3::/32
 orchid          2001:10::/28 2001:20::/28
 drone           2001:30::/28
-discard         100::/64 100:0:0:1::/64
+discard         100::/64
 segment_routing 5f00::/16
 reserved        0.0.0.0/8 192.0.0.0/24 240.0.0.0/4 2001::/23 ::/96 ::ffff:0:0/96
 """
+# Of an operator's own network: a report with one comes through a proxy that tells the wrong address.
+INSIDE = frozenset({"loopback", "private", "carrier_nat", "link_local"})
+# Special, and yet one line's own: samples stand for real ones, and a 6to4 address is made of its site's.
+_OWN = frozenset({"documentation", "6to4"})
 
 
 def _table(version: int) -> tuple[tuple[int, int, str], ...]:

@@ -19,7 +19,6 @@ from refledger.store import diagnostics, migrate
 from refledger.store.engine import EVERYONE, Connection, Database, Unavailable
 
 LOW_DISK_BYTES = 500_000_000
-PROXY_CLASSES = ("private", "loopback", "carrier_nat", "link_local")
 _PLAUSIBLE_MS = 1_750_000_000_000  # 2025: a clock before it was never set
 
 SUGGESTIONS = {
@@ -202,7 +201,7 @@ def _proxy(patient: Patient) -> Iterator[Finding]:
         for row in diagnostics.latest_conversions(patient.connection, merchant["merchant_id"]):
             if row.address and row.at_ms > patient.now_ms - 7 * DAY_MS:
                 found = addresses.parse(row.address)
-                seen["inside" if found and found.special in PROXY_CLASSES else "outside"] += 1
+                seen["inside" if found and found.special in addresses.INSIDE else "outside"] += 1
     if seen["inside"]:
         words = (
             f"conversions of the last 7 days from a private address: {seen['inside']} of {seen.total()}; "

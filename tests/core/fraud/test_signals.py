@@ -2,39 +2,13 @@
 
 import pytest
 
-from refledger.core import addresses, emails
-from refledger.core.fraud.case import Case, Click
+from refledger.core import emails
+from refledger.core.fraud.case import Click
 from refledger.core.fraud.catalogue import BY_CODE
 from refledger.core.fraud.policy import DEFAULT_POLICY
-from refledger.core.fraud.scoring import expand, judge, record
+from refledger.core.fraud.scoring import judge, record
 from refledger.core.fraud.sightings import KINDS, sighted
-
-NOW_MS = 1_750_000_000_000
-DAY_MS = 86_400_000
-
-
-def case(email="maria.gonzalez@firma.es", *, age_ms=None, last_age_ms=None, dest=None, address=None, **more):
-    """A purchase by a referral code; `age_ms` is that of the visitor's earliest click."""
-    if age_ms is not None:
-        more.setdefault("click", Click("clk_1", NOW_MS - age_ms, dest=dest))
-        more.setdefault("click_tie", "click_id")
-        more["first_click_ms"] = NOW_MS - age_ms
-        more["last_click_ms"] = NOW_MS - (age_ms if last_age_ms is None else last_age_ms)
-    return Case(
-        now_ms=NOW_MS,
-        conversion_type=more.pop("conversion_type", "purchase"),
-        affiliate_id="aff_1",
-        email=emails.parse(email) if email else None,
-        address=addresses.parse(address) if address else None,
-        **more,
-    )
-
-
-def state(case, code):
-    """What the signal answered: its points when fired, else its reason, else its state."""
-    entry = next(each for each in expand(record(judge(case, DEFAULT_POLICY))) if each["code"] == code)
-    return entry.get("points", entry.get("reason", entry["state"]))
-
+from tests.core.fraud.cases import DAY_MS, NOW_MS, case, state
 
 TYPED = """test test123 Test1 tests test.user test_2 testuser1 demo demo12 fake fake.mail dummy1 asdf asdfgh1
 qwerty qwerty123 qwertz foo foo1 foobar aaa aaaa aaa1 xxx abc123 null noone lorem.ipsum test+shop"""
@@ -231,6 +205,17 @@ def test_confirmed_fraud(count, answer):
     assert state(case(confirmed_frauds=count), "affiliate.confirmed_fraud") == answer
 
 
+@pytest.mark.parametrize(
+    ("code", "fact", "points"),
+    [("history.mailbox", "confirmed_mailbox", 60), ("history.address", "confirmed_address", 40)],
+)
+def test_history(code, fact, points):
+    for count, answer in ((0, "clear"), (1, points), (5, points)):
+        assert state(case(address="81.2.69.160", **{fact: count}), code) == answer
+    missing = case(None, **{fact: 1})
+    assert state(missing, code) == ("no_email" if code == "history.mailbox" else "no_ip")
+
+
 def test_possible_duplicate():
     twice = case(None, via="coupon", repeat_sale=True)
     assert state(twice, "conversion.possible_duplicate") == 40
@@ -267,8 +252,15 @@ def test_the_references_samples_score_nothing(sample):
         ({"email": "12@gmail.com"}, {}),
         ({"email": "joe@gmail.com"}, {}),
         ({"email": None, "address": "81.2.69.160", "agent": "X"}, {}),
-        ({"email": "joe@gmail.com", "address": "203.0.113.42", "agent": "Mozilla/5.0..."}, {}),
+        (
+            {"email": "joe@gmail.com", "address": "203.0.113.42", "agent": "Mozilla/5.0..."},
+            {
+                "ip.many_mailboxes": "aff_1 203.0.113.42/32",
+                "ua.cluster": "aff_1 203.0.113.0/24 Mozilla/5.0...",
+            },
+        ),
         ({"email": "joe@gmail.com", "address": "10.0.0.1", "agent": "X"}, {}),
+        ({"email": "joe@gmail.com", "address": "100.64.0.1", "agent": "X"}, {}),
         ({"email": "joe@gmail.com", "address": "81.2.69.160"}, {"ip.many_mailboxes": "aff_1 81.2.69.160/32"}),
         (
             {"email": "joe@gmail.com", "address": "81.2.69.160", "agent": "X 1"},

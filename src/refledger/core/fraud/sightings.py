@@ -32,9 +32,8 @@ def _domain(case: Case) -> str | None:
 
 
 def _unit(case: Case) -> str | None:
-    # Mailboxes are counted, so there must be one. Special-purpose addresses are shared by design: a proxy set
-    # up wrongly, a sample in the documentation.
-    if case.email is None or case.address is None or case.address.special:
+    # Mailboxes are counted, so there must be one.
+    if case.email is None or case.address is None or case.address.shared:
         return None
     return f"{case.affiliate_id} {case.address.unit}"
 

@@ -18,7 +18,7 @@ class Finding(NamedTuple):
 
 
 CLEAR = Finding("clear")
-_REASONS: dict[str, Finding] = {}
+REASONS: dict[str, Finding] = {}
 
 
 def fired(evidence: dict, level: int = 0) -> Finding:
@@ -28,7 +28,7 @@ def fired(evidence: dict, level: int = 0) -> Finding:
 
 def not_evaluated(reason: str) -> Finding:
     """Unknown is a value. Call it once per reason, at import: the finding is shared."""
-    return _REASONS.setdefault(reason, Finding("not_evaluated", reason=reason))
+    return REASONS.setdefault(reason, Finding("not_evaluated", reason=reason))
 
 
 def failed(error: Exception) -> Finding:
@@ -68,9 +68,16 @@ INPUTS = {
     "agent": not_evaluated("no_agent"),
     "journey": not_evaluated("coupon"),
     "click": not_evaluated("no_click"),
+    "origin": not_evaluated("no_database"),
+    "affiliate_seen": not_evaluated("no_affiliate_address"),
 }
+# Said by signals of several families, for reasons of their own.
+NO_AGENT, NO_DATABASE, NO_AFFILIATE_ADDRESS = INPUTS["agent"], INPUTS["origin"], INPUTS["affiliate_seen"]
+NOT_IN_DATABASE = not_evaluated("not_in_database")
+SHARED_ADDRESS = not_evaluated("shared_address")
+
 BITS = {name: 1 << position for position, name in enumerate(INPUTS)}
-EMAIL, AFFILIATE_EMAIL, ADDRESS, AGENT, JOURNEY, CLICK = BITS.values()
+EMAIL, AFFILIATE_EMAIL, ADDRESS, AGENT, JOURNEY, CLICK, ORIGIN, AFFILIATE_SEEN = BITS.values()
 
 
 def _absences() -> tuple[Finding, ...]:
@@ -102,4 +109,8 @@ def missing(case: Case) -> int:
         bits |= JOURNEY
     if case.click is None:
         bits |= CLICK
+    if case.origin is None:
+        bits |= ORIGIN
+    if not case.affiliate_seen:
+        bits |= AFFILIATE_SEEN
     return bits
