@@ -197,9 +197,9 @@ class Reply:
 class Counter:
     """The services without their doors: reports are read as the door reads them, and settled at once."""
 
-    def __init__(self, shop):
+    def __init__(self, shop, origins=None):
         self.shop = shop
-        self.tracking = Tracking(shop.database, Words(), shop.clock)
+        self.tracking = Tracking(shop.database, Words(), shop.clock, origins=origins)
 
     def claim(self, idempotency_key=None, secret=False, key=None, request_id="req_1", **fields):
         """A claim of these fields. `secret`: signed with the secret key."""

@@ -3,7 +3,10 @@
 import pytest
 
 from refledger.services.housekeeping import Housekeeping
-from tests.builders import EMAIL, PURCHASE
+from refledger.services.origins import Origins
+from refledger.settings import load
+from tests.builders import ADDRESS, EMAIL, PURCHASE, Counter
+from tests.mmdb import LONDON, write
 
 DAY_MS = 86_400_000
 
@@ -11,6 +14,15 @@ DAY_MS = 86_400_000
 @pytest.fixture
 def housekeeping(shop, clock):
     return Housekeeping(shop.database, clock)
+
+
+@pytest.fixture
+def counter(shop, tmp_path):
+    """With a database of cities, so that every kind is left."""
+    path = write(tmp_path / "city.mmdb", "GeoLite2-City", {"203.0.113.0/24": LONDON})
+    origins = Origins(load(geoip_city=path))
+    origins.look()
+    return Counter(shop, origins)
 
 
 def count(shop, table):
@@ -24,10 +36,11 @@ def count(shop, table):
         ("idempotency", 400, {"idempotency_key": "k1"}),
         ("sightings", 90, {}),
         ("acceptances", 8, {}),
+        ("whereabouts", 1, {}),
     ],
 )
 def test_each_kind_is_kept_for_its_time(shop, counter, housekeeping, clock, table, days, fields):
-    counter.purchase(**fields)
+    counter.purchase(**{"customer_ip": ADDRESS, **fields})
     kept = count(shop, table)
     assert kept
     clock.now_ms += days * DAY_MS - 1

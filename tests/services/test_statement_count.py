@@ -5,7 +5,10 @@ import pytest
 from sqlalchemy import event
 
 from refledger.services.desk import LATER
+from refledger.services.origins import Origins
+from refledger.settings import load
 from tests.builders import PURCHASE, SIGNUP, Counter, Shop, settings_for
+from tests.mmdb import LONDON, write
 
 pytestmark = pytest.mark.only_on(
     "postgresql", "the server is asked to tell of each statement; SQLite has none"
@@ -90,6 +93,25 @@ def test_as_many_for_retries_and_duplicates(told):
     large, more_codes = settled(told, counter, many)
     assert set(codes) == set(more_codes) == {"replayed"}
     assert len(large) == len(small)
+
+
+def test_a_database_of_cities_costs_two_whatever_the_size(told, tmp_path):
+    """Where the mailboxes were is asked for, and where they are is left. The other files cost none."""
+    tor = tmp_path / "tor.txt"
+    tor.write_text("81.2.0.0/20\n")
+    city = write(tmp_path / "city.mmdb", "GeoLite2-City", {"81.2.0.0/16": LONDON})
+    counts = {}
+    for start, files in ((0, {}), (1000, {"addresses_tor": tor}), (2000, {"geoip_city": city})):
+        origins = Origins(load(**files))
+        origins.look()
+        counter = Counter(told, origins)
+        settled(told, counter, of_many_affiliates(told, counter, start + 200, 4))
+        small, _ = settled(told, counter, of_many_affiliates(told, counter, start, 4))
+        large, _ = settled(told, counter, of_many_affiliates(told, counter, start + 100, LARGE))
+        assert len(large) == len(small)
+        counts[start] = len(small)
+    assert len(told.rows("SELECT * FROM whereabouts")) == 4 + 4 + LARGE
+    assert counts[1000] == counts[0] and counts[2000] == counts[0] + 2
 
 
 def test_what_is_at_hand_is_not_asked_for_again(told):
