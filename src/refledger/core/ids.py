@@ -5,6 +5,7 @@ They sort by the time they were made, in any collation (digits and one case of l
 
 from functools import lru_cache
 
+FIRST = b"\0" * 10  # makes the first id of its time, for ranges over ids
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from refledger.core import emails
 from refledger.core.fingerprints import email_key
-from refledger.core.ids import make_id
+from refledger.core.ids import FIRST, make_id
 from refledger.core.refusals import Reason
 from refledger.services import policies
 from refledger.services.credentials import Tenant
 from refledger.services.notes import not_found
+from refledger.services.queue import by_column
 from refledger.store import affiliates, coupons, lists, programs
 from refledger.store import reports as store
 from refledger.store.engine import Connection
@@ -17,8 +18,6 @@ from refledger.store.engine import Connection
 Row = dict[str, Any]
 Page = tuple[list[Row], bool]
 Filters = Mapping[str, Any]
-
-_FIRST = b"\0" * 10
 
 
 def list_programs(
@@ -68,7 +67,7 @@ def list_entries(
 def list_conversions(
     connection: Connection, tenant: Tenant, filters: Filters, limit: int, before_id: str | None
 ) -> Page:
-    filters = dict(filters)
+    filters = by_column(filters)
     if "email" in filters:
         filters |= _by_email(connection, tenant, filters["email"], filters.get("program_id"))
     return store.list_conversions(connection, tenant.merchant_id, tenant.mode, filters, limit, before_id)
@@ -94,7 +93,7 @@ def get_conversion(connection: Connection, tenant: Tenant, conversion_id: str) -
 def get_conversion_whole(connection: Connection, tenant: Tenant, conversion_id: str) -> Row:
     """With its decision record (JSON text) and its entries and events, oldest first."""
     row = get_conversion(connection, tenant, conversion_id)
-    first, beyond = make_id("evt", row["at_ms"], _FIRST), make_id("evt", row["updated_ms"] + 1, _FIRST)
+    first, beyond = make_id("evt", row["at_ms"], FIRST), make_id("evt", row["updated_ms"] + 1, FIRST)
     return row | {
         "record": store.decision_record(connection, tenant.merchant_id, conversion_id),
         "entries": store.entries_of(connection, tenant.merchant_id, conversion_id),

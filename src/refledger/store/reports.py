@@ -8,6 +8,7 @@ from sqlalchemy.sql.expression import ColumnElement
 
 from refledger.store import rows
 from refledger.store.engine import Connection
+from refledger.store.queue import HELD
 from refledger.store.schema import (
     attempt_hours,
     attempts,
@@ -77,6 +78,8 @@ def list_conversions(
 ) -> Page:
     """`filters`: column → value or list of values; created_from and created_to in ms."""
     conditions = [conversions.c.mode == mode, *_conditions(conversions, filters)]
+    if filters.get("status") == "pending_review":
+        conditions.append(HELD)  # which that status implies, and which has an index of its own
     return rows.page(connection, conversions, merchant_id, conditions, limit, before_id)
 
 

@@ -35,6 +35,8 @@ MANAGED = [
     "GET /v1/programs/{program_id}/policy/shadow",
     "GET /v1/programs/{program_id}/policy/versions",
     "GET /v1/programs/{program_id}/policy/versions/{version}",
+    "GET /v1/review",
+    "GET /v1/signals",
     "POST /v1/attempts/{attempt_id}/accept",
     "POST /v1/conversions/bulk",
     "POST /v1/conversions/{conversion_id}/approve",
@@ -165,7 +167,7 @@ def test_real_answers_are_the_documented_ones(shop, document):
     seen(f"GET {policy}/diff", shop.get(f"{path}/policy/diff", to="strict"))
     seen("GET /v1/policy-presets", shop.get("/v1/policy-presets"))
     seen("GET /v1/affiliates/{affiliate_id}/balance", shop.get(f"/v1/affiliates/{john['id']}/balance"))
-    for name in ("programs", "conversions", "clicks", "audit", "lists"):
+    for name in ("programs", "conversions", "review", "signals", "clicks", "audit", "lists"):
         seen(f"GET /v1/{name}", shop.get(f"/v1/{name}"))
         seen(f"GET /v1/{name}", shop.get(f"/v1/{name}", limit=0))
     for name in ("affiliates", "coupons"):

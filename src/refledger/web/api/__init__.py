@@ -5,7 +5,17 @@ from collections.abc import Callable
 from fastapi import FastAPI
 
 from refledger.store.engine import Database
-from refledger.web.api import activity, affiliates, conversions, docs, lists, openapi, policies, programs
+from refledger.web.api import (
+    activity,
+    affiliates,
+    conversions,
+    docs,
+    lists,
+    openapi,
+    policies,
+    programs,
+    review,
+)
 from refledger.web.api.door import House
 
 ROUTERS = (
@@ -13,6 +23,7 @@ ROUTERS = (
     policies.routes,
     affiliates.routes,
     conversions.routes,
+    review.routes,
     activity.routes,
     lists.routes,
 )

@@ -59,6 +59,10 @@ class Call:
         with self.house.database.read(self.tenant.merchant_id) as connection:
             return json_response(work(connection))
 
+    def now_ms(self, connection: Connection) -> int:
+        """The time that counts, for what is answered about ages."""
+        return self.house.database.now_ms(connection, self.house.clock())
+
     def write(self, work: Callable[[Connection, int], dict[str, Any]], status: int = 200) -> Response:
         """Answers what `work`, told the time, did in one transaction; under an `Idempotency-Key`, what its first call
         did.

@@ -140,6 +140,7 @@ def _repeat_purchases(value: Any) -> Any:
 Text200 = Annotated[str, BeforeValidator(text(200)), _schema(minLength=1, maxLength=200, pattern=r"\S")]
 Name = Annotated[str, BeforeValidator(text(200, least=0)), _schema(maxLength=200)]
 Note = Annotated[str, BeforeValidator(text(500, least=0)), _schema(maxLength=500)]
+SignalCode = Literal[tuple(signal.code for signal in SIGNALS)]
 DecisionReason = Annotated[Note, AfterValidator(decision_reasons.read)]
 Slug = Annotated[
     str,

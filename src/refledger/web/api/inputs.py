@@ -232,6 +232,7 @@ class ConversionsQuery(_Range):
     type: Literal[CONVERSION_TYPES] | None = None
     email: fields.Text200 | None = None
     order_id: fields.Text200 | None = None
+    signal: fields.SignalCode | None = Field(None, description="The one that asked for the review.")
 
 
 class AttemptsQuery(_Range):

@@ -149,6 +149,7 @@ class Conversion(Object):
     refunded: Money
     dispute: Literal["open", "won", "lost"] | None
     score: int
+    signal: str | None = Field(description="The one that asked for a review.")
     click_id: str | None
     metadata: dict[str, Any] | None
     attempt_id: str | None

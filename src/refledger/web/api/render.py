@@ -187,6 +187,7 @@ def conversion(row: Row, _mode: str) -> Row:
         "refunded": money(row["refunded_minor"], currency),
         "dispute": row["dispute"],
         "score": row["score"],
+        "signal": row["leading_code"],
         "click_id": row["click_id"],
         "metadata": _json(row["metadata"]),
         "attempt_id": row["attempt_id"],
