@@ -1,5 +1,8 @@
 """Small files in MaxMind's format, laid out as the vendors lay theirs out."""
 
+import time
+from unittest import mock
+
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
@@ -37,5 +40,6 @@ def write(path, database_type, networks, ip_version=6, build_epoch=None):
     )
     for network, record in networks.items():
         writer.insert_network(IPSet([network]), record)
-    writer.to_db_file(str(path))
+    with mock.patch("time.time", lambda: build_epoch or time.time_ns() / 1e9):
+        writer.to_db_file(str(path))
     return path

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from refledger import __version__
+from refledger.cli.geoip import geoip
 from refledger.cli.support import Sentence, opened, opened_existing, settings
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="A merchant's API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+app.add_typer(geoip, name="geoip")
 
 Url = Annotated[
     str | None, typer.Option("--database", metavar="URL", help="The database; else REFLEDGER_DATABASE_URL.")

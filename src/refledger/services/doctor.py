@@ -14,6 +14,7 @@ from pathlib import Path
 
 from refledger.core import addresses
 from refledger.core.programs import DAY_MS
+from refledger.services import sources
 from refledger.settings import Settings
 from refledger.store import diagnostics, migrate
 from refledger.store.engine import EVERYONE, Connection, Database, Unavailable
@@ -210,6 +211,33 @@ def _proxy(patient: Patient) -> Iterator[Finding]:
         yield Finding("warn", "customer addresses", words)
 
 
+def _sources(patient: Patient) -> Iterator[Finding]:
+    found = sources.statuses(patient.settings)
+    missing = sources.not_evaluated(found)
+    for each in found:
+        subject, loaded = each.source.subject, each.loaded
+        if each.problem:
+            words = f"{each.source.variable} names {each.path}: {each.problem}; {_KEPT_SOURCE}"
+            yield Finding("fail", subject, words)
+        elif loaded is None:
+            silent = ", ".join(code for code in each.source.signals if code in missing)
+            words = f"{silent}: not evaluated" if silent else "other files know it"
+            yield Finding("ok", subject, f"{each.source.variable} is not set; {words}")
+        else:
+            age_days = (patient.now_ms - loaded.made_ms) // DAY_MS
+            is_old = age_days > sources.OLD_DAYS
+            words = f"{loaded.version}, {_count(max(age_days, 0), 'day')} old"
+            if loaded.bad_lines:
+                words += (
+                    f"; {_count(loaded.bad_lines, 'bad line')}, the first is line {loaded.first_bad_line}"
+                )
+            words += "; fetch a newer one" if is_old else ""
+            yield Finding("warn" if is_old else "ok", subject, words)
+
+
+_KEPT_SOURCE = "a running service keeps what it read before; see `refledger geoip status`"
+
+
 def _data_files(patient: Patient) -> Iterator[Finding]:
     from disposable_email_domains import blocklist
 
@@ -301,6 +329,7 @@ CONTENTS: tuple[tuple[str, Check], ...] = (
     ("secret", _secret),
     ("clock", _clock),
     ("proxy", _proxy),
+    ("places and networks", _sources),
     ("disposable e-mail", _data_files),
     ("merchants", _keys),
     ("programs", _programs),

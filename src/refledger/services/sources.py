@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
@@ -16,6 +17,7 @@ from refledger.core import ranges as lists
 from refledger.core.origins import ASN, CITY, CLASSES
 from refledger.settings import PREFIX, Settings
 
+OLD_DAYS = 45  # addresses move; from here on it is worth a warning
 MOST_LIST_BYTES = 100_000_000
 _SAMPLES = 100
 _PROBES = 256  # addresses looked up in a new file, over the whole of IPv4
@@ -23,15 +25,14 @@ _PROBES = 256  # addresses looked up in a new file, over the whole of IPv4
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`setting`: the field of the settings that names its file. `needs`: what the file must know one of.
+    """`setting`: the field of the settings that names its file. `needs`: of these the file must know one.
 
-    `signals`: what is not evaluated, or knows less, without it.
+    `where`: where to get one, and under which licence.
     """
 
     setting: str
     subject: str
     needs: frozenset[str]
-    signals: tuple[str, ...]
     where: str
 
     @property
@@ -39,9 +40,22 @@ class Source:
         return f"{PREFIX}{self.setting.upper()}"
 
     @property
+    def signals(self) -> list[str]:
+        """Those that look at what it knows."""
+        return [code for code, needs in SIGNALS_NEED.items() if needs & self.needs]
+
+    @property
     def is_list(self) -> bool:
         return self.setting.startswith("addresses_")
 
+
+# What must be known of an address before a signal says anything.
+SIGNALS_NEED = {
+    "geo.same_city": frozenset({CITY}),
+    "geo.same_city_asn": frozenset({CITY, ASN}),
+    "geo.impossible_travel": frozenset({CITY}),
+    **{f"ip.{each}": frozenset({each}) for each in CLASSES},
+}
 
 _MAXMIND = (
     "an account at maxmind.com, GeoLite EULA: to be replaced within 30 days of a newer one, weekly is usual"
@@ -53,14 +67,12 @@ SOURCES = (
         "geoip_city",
         "cities",
         frozenset({CITY, geography.COUNTRY}),
-        ("geo.same_city", "geo.same_city_asn", "geo.impossible_travel"),
         f"GeoLite2-City or GeoIP2-City ({_MAXMIND}); DB-IP City Lite (db-ip.com, CC BY 4.0, monthly)",
     ),
     Source(
         "geoip_asn",
         "network operators",
         frozenset({ASN}),
-        ("geo.same_city_asn",),
         f"GeoLite2-ASN ({_MAXMIND}); DB-IP ASN Lite (db-ip.com, CC BY 4.0, monthly); "
         "IPinfo Lite (ipinfo.io, CC BY-SA 4.0)",
     ),
@@ -68,43 +80,37 @@ SOURCES = (
         "geoip_anonymous",
         "anonymous addresses",
         frozenset(CLASSES),
-        ("ip.tor", "ip.vpn", "ip.proxy", "ip.hosting"),
         "GeoIP2-Anonymous-IP (maxmind.com, bought) or IPinfo Privacy (ipinfo.io, bought); the lists below do without",
     ),
     Source(
         "addresses_tor",
         "Tor exits",
         frozenset({"tor"}),
-        ("ip.tor",),
         f"https://check.torproject.org/torbulkexitlist (The Tor Project, free, hourly); {_LIST}",
     ),
     Source(
         "addresses_vpn",
         "VPN ranges",
         frozenset({"vpn"}),
-        ("ip.vpn",),
-        f"lists that VPN providers or volunteers publish, such as github.com/X4BNet/lists_vpn (MIT); {_LIST}",
+        f"lists that VPN providers or volunteers publish, such as github.com/X4BNet/lists_vpn; {_LIST}",
     ),
     Source(
         "addresses_hosting",
         "hosting ranges",
         frozenset({"hosting"}),
-        ("ip.hosting",),
-        "the ranges that cloud providers publish: ip-ranges.amazonaws.com/ip-ranges.json, "
-        f"www.gstatic.com/ipranges/cloud.json, www.cloudflare.com/ips (free, their terms); {_LIST}",
+        "the ranges that cloud providers publish, free: ip-ranges.amazonaws.com/ip-ranges.json, "
+        f"www.gstatic.com/ipranges/cloud.json, www.cloudflare.com/ips; {_LIST}",
     ),
     Source(
         "addresses_proxy",
         "open proxies",
         frozenset({"proxy"}),
-        ("ip.proxy",),
         f"a list you trust: free ones are short-lived and often wrong; {_LIST}",
     ),
     Source(
         "addresses_relay",
         "privacy relays",
         frozenset({"relay"}),
-        ("ip.relay",),
         f"https://mask-api.icloud.com/egress-ip-ranges.csv (Apple, free, daily); {_LIST}",
     ),
 )
@@ -127,6 +133,42 @@ class Loaded:
     reader: maxminddb.Reader | None = None
     has_ipv6: bool = True
     ranges: lists.Ranges | None = None
+
+    @property
+    def bad_lines(self) -> int:
+        return self.ranges.bad_lines if self.ranges else 0
+
+    @property
+    def first_bad_line(self) -> int | None:
+        return self.ranges.first_bad_line if self.ranges else None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What became of a source: its file, or why there is none."""
+
+    source: Source
+    path: Path | None
+    loaded: Loaded | None = None
+    problem: str | None = None
+
+
+def statuses(settings: Settings) -> list[Status]:
+    """Of every source, its file read now, as a service would at its start."""
+    paths, found = dict(configured(settings)), []
+    for source in SOURCES:
+        path = paths.get(source)
+        try:
+            found.append(Status(source, path, load(source, path) if path else None))
+        except Unusable as why:
+            found.append(Status(source, path, problem=str(why)))
+    return found
+
+
+def not_evaluated(found: Sequence[Status]) -> list[str]:
+    """The signals for which something is missing that no file knows."""
+    known = frozenset().union(*(each.loaded.knows for each in found if each.loaded))
+    return [code for code, needs in SIGNALS_NEED.items() if not needs <= known]
 
 
 def configured(settings: Settings) -> list[tuple[Source, Path]]:
