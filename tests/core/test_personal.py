@@ -48,5 +48,6 @@ def test_one_after_the_other():
 
 
 def test_all_that_leads_to_the_customer_goes():
-    left = NOBODYS | {"dropped": ["customer_email"]}
+    gone = ["click_id", "customer_email", "customer_id", "customer_ip", "customer_user_agent", "metadata"]
+    left = NOBODYS | {"dropped": gone}
     assert without_customer(REPORT) == left and without_customer(left) == left

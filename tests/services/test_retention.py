@@ -85,7 +85,7 @@ def test_what_is_nobodys_stays(shop, counter, clock, days_later):
     assert [row for row in shop.rows("SELECT email FROM conversions") if row["email"]] == [placeholder]
     kept = json.loads(shop.rows("SELECT input FROM attempts WHERE code = 'invalid_affiliate'")[0]["input"])
     assert (kept["revenue_amount"], kept["ref_code"], "note" in kept) == ("99.99", "NOBODY", False)
-    assert kept["dropped"] == ["customer_email", "customer_ip"]
+    assert kept["dropped"] == ["customer_email", "customer_ip", "customer_user_agent"]
     assert {row["agent"] for row in shop.rows("SELECT agent FROM clicks")} == {AGENT}
     assert list(verify(shop.database)) == []
 

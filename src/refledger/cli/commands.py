@@ -232,6 +232,22 @@ def copy(
         raise typer.Exit(1)
 
 
+@app.command()
+def forget(
+    email: Annotated[
+        str, typer.Argument(metavar="EMAIL", help="The customer's address, as it was reported.")
+    ],
+    merchant: MerchantId = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    database: Url = None,
+) -> None:
+    """Erase a customer, in both modes, and keep the sums. This cannot be undone. Works while the service runs."""
+    from refledger.cli import forget as door
+
+    with opened_existing(settings(database)) as opened_database:
+        door.forget(opened_database, email, merchant, yes)
+
+
 @app.command("verify-ledger")
 def verify_ledger(database: Url = None) -> None:
     """Check that every cent balances. Status 1 where one does not."""

@@ -29,6 +29,11 @@ def email_key(key: bytes, program_id: str, mode: str, address: str) -> str:
     return fingerprint(key, "email", program_id, mode, address)
 
 
+def mailbox_key(key: bytes, program_id: str, mode: str, mailbox: str) -> str:
+    """A mailbox, normalised, however it was spelled."""
+    return fingerprint(key, "mailbox", program_id, mode, mailbox)
+
+
 def order_key(key: bytes, program_id: str, mode: str, order_id: str) -> str:
     """The merchant's own order."""
     return fingerprint(key, "order", program_id, mode, order_id)

@@ -35,9 +35,35 @@ def without(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 def without_customer(given: Mapping[str, Any]) -> dict[str, Any]:
     """What is left of a report's fields when nothing may lead to its customer any more."""
     left = {field: value for field, value in given.items() if field in _OF_THE_SALE}
-    return left | {DROPPED: sorted({*dropped(given), MAILBOX})}
+    gone = {field for field in _OF_THE_CUSTOMER if given.get(field)}
+    return left | {DROPPED: sorted({*dropped(given), *gone, MAILBOX})}
 
 
 def dropped(given: Mapping[str, Any]) -> list[str]:
     """Names of the fields that are gone."""
     return given.get(DROPPED, [])
+
+
+# Families whose evidence is about when and how, not about who.
+_NOBODYS_FAMILIES = ("timing", "click", "conversion", "affiliate")
+_FACTS_OF_PLACES = ("origin", "click_origin")
+
+
+def record_without_customer(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A decision record that leads to nobody. Codes, levels, points and times stay: it is explained with less, and
+    another policy can still be tried on it.
+    """
+    left = {name: value for name, value in record.items() if name != "known_as"}
+    if "facts" in record:
+        facts = record["facts"].items()
+        left["facts"] = {name: value for name, value in facts if name not in _FACTS_OF_PLACES}
+    if "fraud" in record:
+        fired = [_without_evidence(each) for each in record["fraud"]["fired"]]
+        left["fraud"] = record["fraud"] | {"fired": fired}
+    return left
+
+
+def _without_evidence(fired: Mapping[str, Any]) -> dict[str, Any]:
+    if fired["code"].partition(".")[0] in _NOBODYS_FAMILIES:
+        return dict(fired)
+    return dict(fired) | {"evidence": {}}

@@ -71,8 +71,11 @@ def _walk(
 def _shorten(connection: Connection, merchant_id: str, what: str, rows: list[tuple]) -> None:
     changes = []
     for attempt_id, text in rows:
-        left = orjson.dumps(personal.without(_FIELDS[what], orjson.loads(text))).decode()
-        if left != text:
+        given = orjson.loads(text)
+        # Without its mailbox it cannot be accepted any more: nothing else of the customer is of use.
+        whole = what == MAILBOXES and given.get(personal.MAILBOX)
+        kept = personal.without_customer(given) if whole else personal.without(_FIELDS[what], given)
+        if (left := orjson.dumps(kept).decode()) != text:
             changes.append((attempt_id, text, left))
     store.rewrite(connection, "attempts", merchant_id, changes)
 

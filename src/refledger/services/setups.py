@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from refledger.core.conversions import Screened, Setup, screen
-from refledger.core.fingerprints import code_key, email_key, fingerprint, known_key, order_key
+from refledger.core.fingerprints import code_key, email_key, fingerprint, known_key, mailbox_key, order_key
 from refledger.core.refusals import Reason, Refusal
 from refledger.services.claims import EMPTY_LISTS, ENDPOINT, Work
 from refledger.services.shelf import Shelf
@@ -87,7 +87,7 @@ def name(work: Work) -> None:
     address = work.claim.address
     if screened.email:
         work.email_key = email_key(key, *scope, screened.email.address)
-        work.mailbox_key = fingerprint(key, "mailbox", *scope, screened.email.mailbox)
+        work.mailbox_key = mailbox_key(key, *scope, screened.email.mailbox)
         work.known_as["mailbox"] = known_key(key, "mailbox", work.mode, screened.email.mailbox)
     if address and not address.special:
         work.known_as["address"] = known_key(key, "address", work.mode, address.unit)

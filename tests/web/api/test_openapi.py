@@ -44,6 +44,7 @@ MANAGED = [
     "POST /v1/conversions/{conversion_id}/refund",
     "POST /v1/conversions/{conversion_id}/reject",
     "POST /v1/conversions/{conversion_id}/reopen",
+    "POST /v1/customers/forget",
     "POST /v1/lists",
     "POST /v1/programs",
     "POST /v1/programs/{program_id}/affiliates",

@@ -9,6 +9,7 @@ from refledger.web.api import (
     activity,
     affiliates,
     conversions,
+    customers,
     docs,
     lists,
     openapi,
@@ -25,6 +26,7 @@ ROUTERS = (
     conversions.routes,
     review.routes,
     activity.routes,
+    customers.routes,
     lists.routes,
 )
 

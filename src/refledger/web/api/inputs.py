@@ -164,6 +164,10 @@ class Backtest(Body):
     to: fields.Time | None = Field(None, description="Before this time; left out: until now.")
 
 
+class Forget(Body):
+    email: fields.Email
+
+
 class NewListEntry(Body):
     action: Literal["allow", "block"]
     kind: Literal["mailbox", "domain", "address_range", "affiliate"]

@@ -124,6 +124,20 @@ class Removed(Shown):
     deleted: Literal[True]
 
 
+class Forgotten(Shown):
+    """Rows that were written over or removed, and what names the mailbox still, for that is the merchant's own."""
+
+    object: Literal["forgotten"]
+    mode: Literal["live", "test"]
+    conversions: int
+    attempts: int
+    clicks: int
+    sightings: int
+    answers: int = Field(description="Kept for repeated calls.")
+    list_entries: list[str] = Field(description="Entries of the lists, left as they are.")
+    affiliates: list[str] = Field(description="Affiliates, left as they are.")
+
+
 class Customer(Shown):
     email: str | None = Field(description="Null once it was dropped.")
     customer_id: str | None

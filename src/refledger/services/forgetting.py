@@ -1,0 +1,161 @@
+"""Erasing a customer: what was theirs goes, what was earned and why stays.
+
+First they are looked for, which may take its time and holds nobody up; then everything is written over in one
+transaction. Whoever is forgotten is a new customer when they come again.
+"""
+
+import os
+import re
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from unicodedata import normalize
+
+import orjson
+
+from refledger.core import emails
+from refledger.core.emails import Email
+from refledger.core.fingerprints import agent_key, email_key, fingerprint, lock_number, mailbox_key
+from refledger.core.personal import record_without_customer, without_customer
+from refledger.services.credentials import Tenant
+from refledger.services.histories import confirmed_keys
+from refledger.services.notes import Entropy, note
+from refledger.store import forgetting as store
+from refledger.store import personal, programs, review
+from refledger.store.engine import Connection, Database, hold
+
+MODES = ("live", "test")
+_ALWAYS_MS = 1 << 62
+
+
+@dataclass(slots=True)
+class Traces:
+    """What leads to the customer in one mode, as it was found by reading."""
+
+    email: Email
+    email_keys: list[str]
+    mailbox_keys: list[str]
+    attempt_ids: list[str] = field(default_factory=list)
+    sightings: list[tuple] = field(default_factory=list)
+    answers: list[tuple[str, str, str]] = field(default_factory=list)  # key, as it is, without the customer
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How many rows were written over or removed; and what the merchant set up with that mailbox, which is left."""
+
+    conversions: int
+    attempts: int
+    clicks: int
+    sightings: int
+    answers: int
+    list_entries: list[str]
+    affiliates: list[str]
+
+
+def find(connection: Connection, tenant: Tenant, email: Email) -> Traces:
+    """Of the tenant's mode."""
+    key, mode, merchant_id = tenant.fingerprint_key, tenant.mode, tenant.merchant_id
+    scope = programs.program_ids(connection, merchant_id)
+    traces = Traces(
+        email,
+        [email_key(key, program_id, mode, email.address) for program_id in scope],
+        [mailbox_key(key, program_id, mode, email.mailbox) for program_id in scope],
+    )
+    known, spelled, after_id = set(traces.email_keys), _spelling_of(email), ""
+    while page := store.attempts_after(connection, merchant_id, mode, after_id):
+        traces.attempt_ids += [row[0] for row in page if row[1] in known or _names(row[2], spelled)]
+        after_id = page[-1][0]
+    traces.sightings = store.sightings_of(connection, merchant_id, [*traces.email_keys, *traces.mailbox_keys])
+    theirs = store.conversions_of(connection, merchant_id, traces.email_keys)
+    for answer_key, text in personal.answers_with_customers(connection, merchant_id, _ALWAYS_MS):
+        if (left := _without_customer(text, theirs)) != text:
+            traces.answers.append((answer_key, text, left))
+    return traces
+
+
+def forget(
+    database: Database, tenant: Tenant, email: Email, clock: Callable[[], int], entropy: Entropy = os.urandom
+) -> Forgotten:
+    """All of it, in the tenant's mode."""
+    with database.read(tenant.merchant_id) as connection:
+        traces = find(connection, tenant, email)
+    with database.write(tenant.merchant_id) as connection:
+        return erase(connection, tenant, traces, database.now_ms(connection, clock()), entropy)
+
+
+def erase(connection: Connection, tenant: Tenant, traces: Traces, now_ms: int, entropy: Entropy) -> Forgotten:
+    """In the transaction that is given. Noted in the audit, in numbers."""
+    merchant_id, key = tenant.merchant_id, tenant.fingerprint_key
+    hold(connection, [lock_number(each) for each in (*traces.email_keys, *traces.mailbox_keys)])
+    theirs = store.conversions_of(connection, merchant_id, traces.email_keys)
+    visitors = store.visitors_of(connection, merchant_id, filter(None, theirs.values()))
+    fresh = {each: fingerprint(entropy(16), "forgotten") for each in traces.email_keys}
+    found = Forgotten(
+        conversions=store.unname(connection, merchant_id, fresh),
+        attempts=_shorten_attempts(connection, merchant_id, traces.attempt_ids),
+        clicks=store.blank_clicks(connection, merchant_id, visitors, agent_key(key, None)),
+        sightings=_forget_sightings(connection, tenant, traces, theirs),
+        answers=personal.rewrite(connection, "idempotency", merchant_id, traces.answers),
+        list_entries=store.entries_with(connection, merchant_id, traces.email.mailbox),
+        affiliates=_affiliates_with(connection, merchant_id, traces.email.mailbox),
+    )
+    store.delete_whereabouts(connection, merchant_id, traces.mailbox_keys)
+    counts = {
+        name: [None, getattr(found, name)]
+        for name in ("conversions", "attempts", "clicks", "sightings", "answers")
+    }
+    note(connection, tenant, "customer.forgotten", merchant_id, counts, now_ms, entropy)
+    return found
+
+
+def _shorten_attempts(connection: Connection, merchant_id: str, attempt_ids: list[str]) -> int:
+    changes = [
+        (attempt_id, _shortened(record), orjson.dumps(without_customer(orjson.loads(given))).decode())
+        for attempt_id, record, given in store.records(connection, "attempts", merchant_id, attempt_ids)
+    ]
+    return store.change_records(connection, "attempts", merchant_id, changes)
+
+
+def _shortened(record: str) -> str:
+    return orjson.dumps(record_without_customer(orjson.loads(record))).decode()
+
+
+def _forget_sightings(
+    connection: Connection, tenant: Tenant, traces: Traces, conversion_ids: Iterable[str]
+) -> int:
+    """What they left to be compared with; and what is held against their mailbox and their addresses, by the records,
+    which are shortened then. What is held against the affiliate stays.
+    """
+    merchant_id, changes = tenant.merchant_id, []
+    for conversion_id, record in store.records(connection, "decisions", merchant_id, conversion_ids):
+        keys = confirmed_keys("", tenant.mode, orjson.loads(record).get("known_as", {}))
+        review.forget_sightings(connection, merchant_id, keys.values(), conversion_id)
+        changes.append((conversion_id, _shortened(record)))
+    store.change_records(connection, "decisions", merchant_id, changes)
+    return store.delete_sightings(connection, merchant_id, traces.sightings)
+
+
+def _affiliates_with(connection: Connection, merchant_id: str, mailbox: str) -> list[str]:
+    found = store.affiliate_emails(connection, merchant_id)
+    return [each for each, text in found if (email := emails.parse(text)) and email.mailbox == mailbox]
+
+
+# ── in texts ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _spelling_of(email: Email) -> re.Pattern[str]:
+    """The address as a word of its own, in whatever field."""
+    return re.compile(rf"(?<![\w.+-]){re.escape(email.address)}(?!\.?[\w-])")
+
+
+def _names(given: str, spelled: re.Pattern[str]) -> bool:
+    return "@" in given and spelled.search(normalize("NFC", given).lower()) is not None
+
+
+def _without_customer(answer: str, theirs: Container[str]) -> str:
+    """A remembered answer that shows a conversion of theirs, without them."""
+    found: dict[str, Any] = orjson.loads(answer)
+    if found.get("id") not in theirs:
+        return answer
+    return orjson.dumps(found | {"customer": dict.fromkeys(found["customer"]), "metadata": None}).decode()

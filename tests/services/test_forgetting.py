@@ -1,0 +1,170 @@
+"""Who is forgotten is found nowhere any more, and every sum is what it was."""
+
+import io
+import json
+import os
+
+import orjson
+import pytest
+
+from refledger.core import emails
+from refledger.core.fraud.scoring import explain
+from refledger.services import forgetting, housekeeping, replies, review
+from refledger.services.export import export
+from refledger.services.ledger_check import verify
+from tests.builders import SIGNUP
+
+DAY_MS = 86_400_000
+ZELDA = "zelda.marker+77@private-zone.example"
+VISITOR = {"customer_ip": "81.2.69.77", "customer_user_agent": "MarkerAgent/7.7"}
+ABOUT = {"customer_id": "id-marker", "metadata": {"name": "Zelda Marker"}}
+# Whatever of hers could be found; her mailbox's domain is evidence of a signal.
+MARKERS = [ZELDA, "zelda", "private-zone", *VISITOR.values(), "id-marker", "Zelda Marker", "marker-page"]
+OTHER = "other@example.com"
+
+
+def exported(shop):
+    output = io.BytesIO()
+    export(shop.database, output, lambda words: None)
+    return output.getvalue().decode()
+
+
+def found_in(text, markers=MARKERS):
+    return [marker for marker in markers if marker.lower() in text.lower()]
+
+
+@pytest.fixture
+def zelda(shop, counter, clock):
+    """A customer with two conversions, a refused report of each kind, clicks, a confirmed fraud and a kept answer."""
+    shop.click(address=VISITOR["customer_ip"], agent=VISITOR["customer_user_agent"])
+    shop.run(
+        "UPDATE clicks SET url = 'https://shop.example/marker-page', referrer = 'https://x.example/zelda'"
+    )
+    clock.advance_s(120)
+    everything = VISITOR | ABOUT
+    bought = counter.purchase(ZELDA, order_id="o1", **everything)
+    signed = counter.signup(ZELDA, **everything)
+    counter.signup(OTHER, customer_ip="203.0.113.9")
+    clock.advance_s(3600)
+    assert counter.signup(OTHER, customer_ip="81.2.69.9").status == 200
+    assert counter.purchase(ZELDA, **everything).code == "duplicate"
+    counter.report(ref_code="NOBODY", customer_email=ZELDA.upper(), **SIGNUP, **everything)
+    counter.report(ref_code="JOHN123", email=ZELDA, **SIGNUP)
+    with shop.database.write(shop.merchant_id) as connection:
+        review.reject(connection, shop.tenant, signed.id, "fraud", clock(), os.urandom)
+    customer = {"email": ZELDA, "customer_id": "id-marker"}
+    answer = orjson.dumps({"id": bought.id, "customer": customer, "metadata": ABOUT["metadata"]})
+    call = replies.repeatable(shop.tenant, "POST /v1/x", "k1", b"")
+    replies.settle(shop.database, shop.tenant, call, clock, lambda *_: replies.Answer(200, answer), None)
+    return bought
+
+
+def forget(shop, clock, text=ZELDA, mode="live"):
+    return forgetting.forget(shop.database, shop.tenant_in(mode), emails.parse(text), clock)
+
+
+def sums(shop):
+    return [
+        shop.rows(f"SELECT * FROM {table} ORDER BY {order}")
+        for table, order in (("entries", "cause, kind, line"), ("standings", "affiliate_id, mode"))
+    ] + [
+        shop.rows(
+            "SELECT id, status, score, commission_minor, identity, order_key FROM conversions ORDER BY id"
+        )
+    ]
+
+
+def test_nothing_of_hers_is_left_and_every_sum_is(shop, clock, zelda):
+    before, was = sums(shop), exported(shop)
+    assert sorted(found_in(was)) == sorted(MARKERS)  # the control
+    done = forget(shop, clock)
+    assert (done.conversions, done.attempts, done.clicks, done.answers) == (
+        2,
+        3,
+        1,
+        1,
+    ) and done.sightings == 4
+    assert found_in(exported(shop)) == []
+    assert sums(shop) == before and list(verify(shop.database)) == []
+
+
+def test_a_second_time_there_is_nothing_to_do(shop, clock, zelda):
+    forget(shop, clock)
+    was = exported(shop).splitlines()
+    again = forget(shop, clock)
+    assert again == forgetting.Forgotten(0, 0, 0, 0, 0, [], [])
+    left = [line for line in exported(shop).splitlines() if '"table":"audit"' not in line]
+    assert left == [line for line in was if '"table":"audit"' not in line]
+
+
+def test_the_audit_says_so_without_saying_who(shop, clock, zelda):
+    forget(shop, clock)
+    line = shop.one("SELECT * FROM audit WHERE action = 'customer.forgotten'")
+    assert json.loads(line["changes"])["conversions"] == [None, 2] and found_in(json.dumps(line)) == []
+
+
+def test_nobody_else_is_touched(shop, clock, zelda):
+    others = "SELECT * FROM conversions WHERE email = ?"
+    before = shop.rows(others, OTHER)
+    assert forget(shop, clock, "elda.marker+77@private-zone.example").attempts == 0
+    assert forget(shop, clock, mode="test").conversions == 0
+    forget(shop, clock)
+    assert shop.rows(others, OTHER) == before and len(before) == 1
+
+
+def test_she_may_come_again_as_a_stranger(shop, counter, clock, zelda):
+    assert counter.purchase(ZELDA).code == "duplicate"
+    forget(shop, clock)
+    clock.now_ms += DAY_MS
+    assert (
+        counter.purchase(ZELDA, order_id="o1").code == "duplicate"
+    )  # it is the shop's order, and is paid once
+    came = counter.purchase(ZELDA, customer_ip=VISITOR["customer_ip"])
+    record = json.loads(shop.one("SELECT record FROM decisions WHERE conversion_id = ?", came.id)["record"])
+    facts = record["facts"]
+    assert (facts["known_customer"], facts["mailbox_spellings"], "click" in facts) == (False, 0, False)
+    assert set(facts["sightings"].values()) <= {0}
+    history = [each["code"] for each in record["fraud"]["fired"] if each["code"].startswith("history.")]
+    assert history == []
+
+
+def test_decisions_keep_what_they_were_decided_by(shop, clock, zelda):
+    def fired():
+        rows = shop.rows("SELECT record FROM decisions ORDER BY conversion_id")
+        records = [json.loads(row["record"]) for row in rows]
+        told = ("code", "action", "mode", "points", "counted", "level")
+        return records, [[{n: f.get(n) for n in told} for f in each["fraud"]["fired"]] for each in records]
+
+    _, before = fired()
+    forget(shop, clock)
+    records, after = fired()
+    assert after == before and any(before)
+    assert all(explain(each["fraud"]) for each in records if each["fraud"]["fired"])
+
+
+def test_what_the_merchant_set_up_is_told_and_left(shop, clock, zelda):
+    entry = shop.list_entry("block", "mailbox", "Zelda.Marker+1@private-zone.example")
+    mary = shop.make_affiliate("ZELDA", email=ZELDA)
+    done = forget(shop, clock)
+    assert (done.list_entries, done.affiliates) == ([entry], [mary])
+    assert shop.one("SELECT email FROM affiliates WHERE id = ?", mary)["email"] == ZELDA
+
+
+def test_a_decision_can_still_be_changed(shop, clock, zelda):
+    forget(shop, clock)
+    rejected = shop.one("SELECT id FROM conversions WHERE status = 'rejected'")["id"]
+    with shop.database.write(shop.merchant_id) as connection:
+        review.reopen(connection, shop.tenant, rejected, None, clock(), os.urandom)
+        review.approve(connection, shop.tenant, zelda.id, None, clock(), os.urandom)
+    assert list(verify(shop.database)) == []
+
+
+def test_after_its_time_no_address_and_no_mailbox_is_left(shop, clock, zelda):
+    """Without anybody's asking: what stays is what the merchant calls their customers."""
+    clock.now_ms += 181 * DAY_MS
+    housekeeping.Housekeeping(shop.database, clock).forget()
+    text = exported(shop)
+    assert found_in(text, [ZELDA, VISITOR["customer_ip"], "marker-page"]) == []
+    assert found_in(text, ["id-marker"]) == ["id-marker"]
+    done = forget(shop, clock)
+    assert (done.conversions, done.answers) == (2, 1) and found_in(exported(shop)) == []
