@@ -1,4 +1,4 @@
-"""Says in plain sentences what a decision record holds: fit to be read to an affiliate."""
+"""Says in plain sentences what a decision record holds, for the merchant; the affiliate hears less of it."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -98,7 +98,7 @@ def _attribution(attribution: Mapping[str, Any] | None) -> list[str]:
     if not attribution:
         return []
     candidates = attribution["candidates"]
-    won = next((each for each in candidates if each["affiliate_id"] == attribution["affiliate_id"]), None)
+    won = next((each for each in candidates if each["by"] == attribution["via"]), None)
     said = [_VIA[attribution["via"]].format(code=won["code"] if won else "")]
     for each in candidates:
         if each["state"] not in ("live", "chosen"):

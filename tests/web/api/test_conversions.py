@@ -41,6 +41,28 @@ def test_a_conversion_is_shown_whole(shop, program, affiliate, conversion_id):
     assert found["entries"][0]["cause"] == found["events"][0]["id"]
 
 
+def test_the_affiliate_hears_nothing_of_others(shop, program, affiliate):
+    mary = shop.affiliate(program, ref_code="MARY123", email="mary@affiliate.example")
+    shop.coupon(program, mary, code="MARYS20", ends_at="2020-01-01T00:00:00Z")
+    conversion_id = shop.conversion(
+        program, coupon_code="MARYS20", customer_email="info@affiliate.example", customer_ip="81.2.69.160"
+    )
+    shop.post(
+        f"/v1/conversions/{conversion_id}/reject", {"reason": "a friend of his", "note": "see ticket 7"}
+    )
+    found = shop.get(f"/v1/conversions/{conversion_id}").json()
+    told = " ".join(found["explanation_for_affiliate"])
+    assert told == (
+        "It is yours by your referral code JOHN123. "
+        "It was accepted, and the merchant looks at it first, because of the e-mail address. That accuses nobody. "
+        "The commission is 9.99 USD by the program's terms of that time: "
+        "10 % of 99.99 USD, rounded down, is 9.99 USD. "
+        "The merchant did not approve it; no commission is due."
+    )
+    for known_to_the_merchant in ("MARYS20", "affiliate.example", "info", "a friend of his"):
+        assert known_to_the_merchant in " ".join(found["explanation"]) and known_to_the_merchant not in told
+
+
 def test_steps_lead_on_and_leave_their_trace(shop, affiliate, conversion_id, clock):
     path = f"/v1/conversions/{conversion_id}"
     for step, status in [

@@ -210,7 +210,7 @@ class _Lenient(dict):
 
 
 def explain(record: dict) -> list[str]:
-    """Plain sentences, fit to be read to an affiliate: one per fired signal, then what followed from them."""
+    """Plain sentences, for the merchant: one per fired signal, then what followed from them."""
     sentences = [_sentence(each) for each in record.get("fired", ())]
     if record.get("allowed"):
         sentences.append("An allow entry of the merchant covers this report.")

@@ -187,7 +187,10 @@ class Event(Object):
 
 class WholeConversion(Conversion):
     decision_record: dict[str, Any] = Field(description="Everything the decision used, signal by signal.")
-    explanation: list[str] = Field(description="The decision in sentences.")
+    explanation: list[str] = Field(description="The decision in sentences, for the merchant alone.")
+    explanation_for_affiliate: list[str] = Field(
+        description="What the affiliate may hear of it: nothing of others, and not what was noticed."
+    )
     entries: list[Entry]
     events: list[Event]
 
@@ -208,6 +211,7 @@ class Attempt(Object):
 class WholeAttempt(Attempt):
     decision_record: dict[str, Any]
     explanation: list[str]
+    explanation_for_affiliate: list[str]
 
 
 class BulkError(Shown):

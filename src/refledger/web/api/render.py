@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from refledger.core import affiliate_explanations
 from refledger.core.explanations import explain, explain_events
 from refledger.core.fraud import policy as rules
 from refledger.core.fraud import scoring
@@ -201,6 +202,7 @@ def conversion_whole(row: Row, mode: str) -> Row:
         **conversion(row, mode),
         "decision_record": _expanded(record),
         "explanation": explain(record) + explain_events(events),
+        "explanation_for_affiliate": affiliate_explanations.explain(record, events),
         "entries": [entry(each, mode) for each in row["entries"]],
         "events": events,
     }
@@ -266,6 +268,7 @@ def attempt_whole(row: Row, mode: str) -> Row:
         **attempt(row, mode),
         "decision_record": _expanded(record),
         "explanation": explain(record),
+        "explanation_for_affiliate": affiliate_explanations.explain(record),
     }
 
 
