@@ -1,4 +1,4 @@
-"""`python -m bench run | growth | report | decide | profile`."""
+"""`python -m bench run | growth | report | decide | backtest | profile`."""
 
 import sys
 import tempfile
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bench import backtest as backtesting
 from bench import decide as deciding
 from bench import growth as growing
 from bench import profile as profiles
@@ -103,6 +104,13 @@ def decide() -> None:
     with tempfile.TemporaryDirectory(prefix="refledger-bench-") as folder:
         for name, taken_us in deciding.run(Path(folder)).items():
             say(f"{taken_us:8.1f} µs  {name}")
+
+
+@app.command()
+def backtest(decisions: int = 1_000_000, engine: Engine = "sqlite", preset: str = "strict") -> None:
+    """A changed policy replayed over so many stored decisions."""
+    with tempfile.TemporaryDirectory(prefix="refledger-bench-") as folder:
+        backtesting.run(Path(folder), _known(engine), decisions, preset, say)
 
 
 @app.command()

@@ -1,13 +1,15 @@
 """Replaying what was decided: unchanged it is the same, changed it follows through limits and duplicates."""
 
+import json
 import os
 import random
 
 import pytest
 
 from refledger.core.refusals import Refused
+from refledger.services import backtest as service
 from refledger.services import catalogue, steps
-from refledger.services.backtest import NO_BOUNDS, Question, backtest
+from refledger.services.backtest import NO_BOUNDS, Bounds, Question, backtest
 from refledger.web.tracking import Words
 from tests.builders import ADDRESS, AGENT, PURCHASE
 
@@ -64,6 +66,7 @@ class History:
             limits={"hourly": 3, "daily": 7},
             repeat_purchases=self.chance.choice(["first", "lifetime", {"months": 1}]),
         )
+        put_policy(shop, {"signals": {"email.repeat": {"action": "refuse"}}})
         shop.list_entry("block", "domain", "blocked.example")
         shop.list_entry("allow", "domain", "allowed.example")
 
@@ -74,7 +77,7 @@ class History:
             if number == 2 * reports // 3:
                 put_policy(self.shop, {"review_at": 10, "signals": {"email.test_pattern": {"action": "off"}}})
                 self.shop.change_program(limits={"hourly": 5, "daily": 12})
-            self.clock.advance_s(self.chance.choice([0, 0.5, 20, 300, 1800, 4000]))
+            self.clock.advance_s(self.chance.choice([0, 0.5, 20, 300, 1800, 4000, -300]))
             self._report()
             if self.chance.random() < 0.2:
                 self._decide()
@@ -133,3 +136,271 @@ def test_the_unchanged_policy_reproduces_every_decision(shop, counter, clock, se
     strict = report(shop, {"preset": "strict"})
     assert strict["reproduced"] == found["reproduced"]
     assert strict["flips"] and sum(each["count"] for each in strict["totals"]) == len(strict["flips"])
+
+
+# ── what flips ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def signal(code, **entry):
+    return {"signals": {code: entry}}
+
+
+ROLE_REFUSED, ROLE_REVIEWED = signal("email.role", action="refuse"), signal("email.role", action="review")
+ROLE, TEST = "info@firm.example", "test1@firm.example"
+CASES = {
+    "accepted to review": ({}, ROLE, ROLE_REVIEWED, ("accepted", "review", "email.role")),
+    "accepted to refused": ({}, ROLE, ROLE_REFUSED, ("accepted", "refused", "email.role")),
+    "review to accepted": ({}, TEST, {"review_at": 46}, ("review", "accepted", "email.test_pattern")),
+    "review to refused": ({}, TEST, {"refuse_at": 45}, ("review", "refused", "email.test_pattern")),
+    "refused to accepted": (ROLE_REFUSED, ROLE, {}, ("refused", "accepted", "email.role")),
+    "refused to review": (ROLE_REFUSED, ROLE, ROLE_REVIEWED, ("refused", "review", "email.role")),
+    "what was off is on": (
+        signal("email.test_pattern", action="off"),
+        TEST,
+        {},
+        ("accepted", "review", "email.test_pattern"),
+    ),
+    "what was tried out holds": (
+        signal("email.role", action="refuse", mode="shadow"),
+        ROLE,
+        ROLE_REFUSED,
+        ("accepted", "refused", "email.role"),
+    ),
+    "nothing noticed": ({}, "ann@firm.example", ROLE_REFUSED, None),
+    "as it was judged": (ROLE_REFUSED, ROLE, None, None),
+    "refused for another reason": (ROLE_REFUSED, "info1@firm.example", ROLE_REFUSED, None),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_flip_is_named_with_what_it_is_worth(shop, counter, name):
+    then, email, tried, expected = CASES[name]
+    put_policy(shop, then)
+    counter.purchase(email)
+    found = report(shop, tried)
+    assert found["reproduced"]["share"] == 1.0 and found["decisions"] == 1
+    if expected is None:
+        assert found["flips"] == found["totals"] == found["examples"] == []
+        return
+    (only,) = found["flips"]
+    assert (only["from"], only["to"], only["signal"]) == expected
+    assert (only["revenue"]["amount"], only["commission"]["amount"]) == ("99.99", "9.99")
+    (total,) = found["totals"]
+    assert total == {
+        "from": expected[0],
+        "to": expected[1],
+        "count": 1,
+        "revenue": only["revenue"],
+        "commission": only["commission"],
+    }
+    ((sentence,),) = (each["sentences"] for each in found["examples"])
+    assert sentence.startswith(f"The purchase of 99.99 USD {only['id']} of 2026-09-21, for {shop.john_id}, ")
+    assert expected[2] in sentence
+
+
+def test_what_was_decided_later_splits_the_sums(shop, counter):
+    shop.change_program(limits=NO_LIMITS)
+    ids = [counter.purchase(f"info@firm{n}.example").id for n in range(5)]
+    step(shop, "approve", ids[0])
+    step(shop, "reject", ids[1], "fraud")
+    step(shop, "reject", ids[2], "we know them")
+    step(shop, "refund", ids[3])
+    (by_signal,) = report(shop, ROLE_REFUSED)["by_signal"]
+    assert (by_signal["signal"], by_signal["count"]) == ("email.role", 5)
+    assert by_signal["commission"]["amount_minor"] == 5 * 999
+    decided = {later: sums["count"] for later, sums in by_signal["decided"].items()}
+    assert decided == dict.fromkeys(
+        ("approved", "rejected:fraud", "rejected:other", "refunded", "undecided"), 1
+    )
+    put_policy(shop, ROLE_REFUSED)
+    counter.purchase("info@a.example", ref_code="MARY123")
+    counter.purchase("info@b.example", ref_code="MARY123")
+    taken = accept(shop, attempts(shop)[0])
+    found = report(shop, {})
+    assert {each["decided"] for each in found["flips"]} == {"accepted_attempt", "left"}
+    assert found["decisions"] == 7 and taken not in json.dumps(found)  # it was no decision of the engine
+    (by_affiliate,) = found["by_affiliate"]
+    assert (by_affiliate["affiliate_id"], by_affiliate["count"]) == (shop.mary_id, 2)
+
+
+def test_what_is_an_affiliates_own_stays(shop, counter):
+    shop.change_affiliate(shop.mary_id, policy=ROLE_REFUSED)
+    counter.purchase(ROLE)
+    counter.purchase("info@other.example", ref_code="MARY123")
+    found = report(shop, signal("email.role", action="review"))
+    assert [(each["affiliate_id"], each["to"]) for each in found["flips"]] == [(shop.john_id, "review")]
+
+
+def test_what_is_tried_out_is_reported_as_if_it_were_enforced(shop, counter):
+    tried = {"action": "refuse", "mode": "shadow"}
+    put_policy(shop, {"signals": {"email.role": tried}})
+    shop.change_affiliate(shop.mary_id, policy=signal("email.plus_tag", action="review", mode="shadow"))
+    kept = counter.purchase(ROLE).id
+    hers = counter.purchase("ann+x@gmail.com", ref_code="MARY123").id
+    found = report(shop, enforcing=True)
+    assert flips(found) == [
+        (kept, "accepted", "refused", "email.role"),
+        (hers, "accepted", "review", "email.plus_tag"),
+    ]
+    assert found["policy"]["signals"]["email.role"]["mode"] == "enforce"
+    assert report(shop)["flips"] == [] and report(shop)["policy"] is None
+
+
+# ── what follows from a flip ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_newly_refused_decision_frees_room(shop, counter, clock):
+    first = counter.purchase(ROLE).id
+    counter.purchase("ann@a.example")
+    for name in ("ben@a.example", "cy@a.example"):
+        clock.advance_s(60)
+        assert counter.purchase(name).code == "rate_limited"
+    passes, stays = attempts(shop)
+    assert flips(report(shop, ROLE_REFUSED)) == [
+        (first, "accepted", "refused", "email.role"),
+        (passes, "refused", "accepted", "limit"),
+    ]
+    assert stays not in json.dumps(report(shop, ROLE_REFUSED)["flips"])
+
+
+def test_a_newly_accepted_one_fills_it(shop, counter, clock):
+    put_policy(shop, ROLE_REFUSED)
+    counter.purchase(ROLE)
+    clock.advance_s(60)
+    counter.purchase("ann@a.example")
+    last = counter.purchase("ben@a.example").id
+    clock.advance_s(3600)
+    counter.purchase("cy@a.example")  # there is room again by then
+    assert flips(report(shop, {})) == [
+        (attempts(shop)[0], "refused", "accepted", "email.role"),
+        (last, "accepted", "refused", "limit"),
+    ]
+
+
+def test_verified_ones_count_for_themselves(shop, counter):
+    put_policy(shop, ROLE_REFUSED)
+    counter.purchase(ROLE)  # unverified: fills nothing of what follows
+    for name in ("ann", "ben"):
+        counter.purchase(f"{name}@a.example", secret=True)
+    assert [each[:3] for each in flips(report(shop, {}))] == [(attempts(shop)[0], "refused", "accepted")]
+
+
+def test_limits_look_back_to_before_the_time_asked_for(shop, counter, clock):
+    shop.change_program(limits={"hourly": 2, "daily": 2})
+    put_policy(shop, ROLE_REFUSED)
+    counter.purchase("ann@a.example")
+    from_ms = clock.advance_s(7200)
+    counter.purchase(ROLE)
+    clock.advance_s(7200)
+    last = counter.purchase("ben@a.example").id
+    found = report(shop, {}, from_ms=from_ms)
+    assert found["decisions"] == 2
+    assert flips(found)[1] == (last, "accepted", "refused", "limit")
+
+
+def test_the_first_report_of_an_order_takes_the_place_of_one_that_is_refused(shop, counter, clock):
+    shop.change_program(limits=NO_LIMITS)
+    first = counter.purchase(ROLE, order_id="7").id
+    for name in ("ann@a.example", "ben@a.example"):
+        clock.advance_s(1)
+        assert counter.purchase(name, order_id="7").code == "duplicate"
+    assert flips(report(shop, ROLE_REFUSED)) == [
+        (first, "accepted", "refused", "email.role"),
+        (attempts(shop)[0], "refused", "accepted", "duplicate"),
+    ]
+    # Of an earlier version, attempts do not tell whose they are: what was a duplicate stays one.
+    shop.run("UPDATE attempts SET email_key = NULL, order_key = NULL")
+    assert [each[0] for each in flips(report(shop, ROLE_REFUSED))] == [first]
+
+
+@pytest.mark.parametrize("secret", [False, True])
+def test_what_follows_a_newly_accepted_one_is_its_duplicate(shop, counter, clock, secret):
+    shop.change_program(limits=NO_LIMITS)
+    put_policy(shop, ROLE_REFUSED)
+    counter.purchase(ROLE, order_id="7")
+    clock.advance_s(1)
+    second = counter.purchase("ann@a.example", order_id="7", secret=secret).id
+    step(shop, "reject", second, "test")  # which releases the order, and changes nothing of what was decided
+    expected = [(attempts(shop)[0], "refused", "accepted", "email.role")]
+    if not secret:  # a verified report takes the place of an unverified one
+        expected.append((second, "accepted", "refused", "duplicate"))
+    assert flips(report(shop, {})) == expected
+
+
+def test_what_a_refused_one_displaced_stands_for_unverified_reports(shop, counter, clock):
+    shop.change_program(limits=NO_LIMITS)
+    for name, secret in (("ann", False), ("info", True), ("ben", False), ("cy", True)):
+        clock.advance_s(1)
+        counter.purchase(f"{name}@a.example", order_id="7", secret=secret)
+    displacing = shop.rows("SELECT id FROM conversions ORDER BY id")[1]["id"]
+    assert flips(report(shop, ROLE_REFUSED)) == [
+        (displacing, "accepted", "refused", "email.role"),
+        (attempts(shop)[1], "refused", "accepted", "duplicate"),
+    ]
+
+
+# ── the control, old records, bounds ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"fired":[{', '"fired":[],"gone":[{'),
+        ('"score":45', '"score":44'),
+        ('"status":"pending_review"', '"status":"pending"'),
+        ('"leading":"email.test_pattern"', '"leading":"email.role"'),
+        ('"hourly":null', '"hourly":%d'),
+    ],
+)
+def test_a_record_that_was_altered_is_named(shop, counter, old, new):
+    altered = counter.purchase(TEST).id
+    counter.purchase("ann@a.example")
+    record = shop.one("SELECT record FROM decisions WHERE conversion_id = ?", altered)["record"]
+    assert old in record
+    new = new.replace("%d", str(shop.clock()))
+    shop.run("UPDATE decisions SET record = ? WHERE conversion_id = ?", record.replace(old, new), altered)
+    control = report(shop)["reproduced"]
+    assert (control["count"], control["share"]) == (1, 0.5)
+    assert [each["id"] for each in control["differing"]] == [altered]
+
+
+def test_records_of_an_earlier_version_are_replayed_too(shop, counter):
+    put_policy(shop, ROLE_REFUSED)
+    counter.purchase(ROLE)
+    counter.purchase("ann@a.example")
+    for table in ("attempts", "decisions"):
+        for row in shop.rows(f"SELECT record FROM {table}"):
+            record = json.loads(row["record"])
+            del record["facts"]["limits"]
+            record.pop("type", None), record.pop("revenue_minor", None)
+            shop.run(f"UPDATE {table} SET record = ?", json.dumps(record))
+    found = report(shop, {})
+    assert found["reproduced"]["share"] == 1.0
+    (only,) = found["flips"]
+    assert (only["to"], only["revenue"], only["commission"]) == ("accepted", None, None)
+    assert found["totals"][0]["commission"]["amount_minor"] == 0
+
+
+def test_a_door_sets_bounds_and_says_so(shop, counter, clock, monkeypatch):
+    shop.change_program(limits=NO_LIMITS)
+    for n in range(6):
+        clock.advance_s(1)
+        counter.purchase(f"ann{n}@a.example")
+    newest = report(shop, bounds=Bounds(decisions=4))
+    assert (newest["decisions"], newest["complete"]) == (4, False)
+    assert "refledger backtest" in newest["advice"] and newest["covered"]["from"] > newest["from"]
+    assert report(shop, bounds=Bounds(decisions=6))["complete"]
+    monkeypatch.setattr(service, "_AT_ONCE", 2)
+    clock_s = iter(range(100)).__next__
+    some = report(shop, bounds=Bounds(seconds=1.5, clock_s=clock_s))
+    assert (some["decisions"], some["complete"]) == (4, False)
+    assert some["covered"]["to"] < some["to"] and some["advice"]
+    told = []
+    whole = report(shop, tell=lambda done, total: told.append((done, total)))
+    assert whole["complete"] and whole["advice"] is None and told == [(2, 6), (4, 6), (6, 6)]
+
+
+def test_a_question_that_makes_no_sense_is_refused_by_its_paths(shop):
+    with pytest.raises(Refused) as refused:
+        report(shop, {"preset": "stricter", "signals": {"x": {}}}, to_ms=1)
+    assert set(refused.value.refusal.fields) == {"policy.preset", "policy.signals.x", "from"}

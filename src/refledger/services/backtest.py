@@ -14,11 +14,12 @@ from typing import Any
 import orjson
 
 from refledger.core import decision_reasons
+from refledger.core.commissions import reckon, terms_for
 from refledger.core.fingerprints import order_key
 from refledger.core.fraud import flips as flipping
 from refledger.core.fraud import policy as rules
 from refledger.core.fraud.flips import Flip, flip
-from refledger.core.fraud.replay import Decision, Policies, Replay, Replayed
+from refledger.core.fraud.replay import Decision, Policies, Replay, Replayed, keep
 from refledger.core.ids import make_id
 from refledger.core.programs import DAY_MS, stored
 from refledger.core.times import to_text as time_text
@@ -183,12 +184,14 @@ def _decisions(
     connection: Connection, tenant: Tenant, program: Row, spans: list[store.Span], from_ms: int, to_ms: int
 ) -> Iterator[Decision]:
     """An id may be older than its time, where a clock was set back: hence spans that begin a day before."""
-    conversions = (_conversion(tenant, program, row) for row in store.conversions_in(connection, spans[0]))
-    attempts = (_attempt(row) for row in store.attempts_in(connection, spans[1]))
-    merged = heapq.merge(conversions, attempts, key=lambda decision: decision.at_ms)
-    return _in_order(
-        decision for decision in merged if from_ms <= decision.at_ms < to_ms and "fraud" in decision.record
+    conversions = (
+        _conversion(tenant, program, row)
+        for row in store.conversions_in(connection, spans[0])
+        if from_ms <= row[1] < to_ms
     )
+    attempts = (_attempt(row) for row in store.attempts_in(connection, spans[1]) if from_ms <= row[1] < to_ms)
+    merged = heapq.merge(conversions, attempts, key=lambda decision: decision.at_ms)
+    return _in_order(decision for decision in merged if decision.kept)
 
 
 def _in_order(decisions: Iterable[Decision]) -> Iterator[Decision]:
@@ -212,18 +215,28 @@ def _conversion(tenant: Tenant, program: Row, row: tuple) -> Decision:
         key_of_order = order_key(tenant.fingerprint_key, program["id"], tenant.mode, order_id)
     return Decision(
         conversion_id, "conversion", at_ms, affiliate_id, kind, verified, email_key, key_of_order,
-        revenue_minor, commission_minor, initial, score, _later(status, reason), orjson.loads(record),
+        revenue_minor, commission_minor, initial, score, _later(status, reason), keep(orjson.loads(record)),
     )  # fmt: skip
 
 
 def _attempt(row: tuple) -> Decision:
     attempt_id, at_ms, affiliate_id, verified, email_key, key_of_order, code, accepted_as, text = row
     record = orjson.loads(text)
+    kept, kind, revenue_minor = keep(record), record.get("type"), record.get("revenue_minor")
     return Decision(
-        attempt_id, "attempt", at_ms, affiliate_id, record.get("type"), verified, email_key, key_of_order,
-        record.get("revenue_minor"), None, code, record.get("fraud", {}).get("score", 0),
-        "accepted_attempt" if accepted_as else "left", record,
+        attempt_id, "attempt", at_ms, affiliate_id, kind, verified, email_key, key_of_order,
+        revenue_minor, _commission_minor(record), code, kept.score if kept else 0,
+        "accepted_attempt" if accepted_as else "left", kept,
     )  # fmt: skip
+
+
+def _commission_minor(record: Row) -> int | None:
+    """Of an attempt, by the terms of its time; None where its record does not tell what it would have been."""
+    if "type" not in record:
+        return None
+    kept = record["terms"]
+    terms, _ = terms_for(kept["program"], kept["affiliate"], record["type"])
+    return reckon(terms, record["type"], record["revenue_minor"], kept["currency"])[0]
 
 
 def _later(status: str, reason: str | None) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from refledger.core.commissions import reckon, terms_for
 from refledger.core.fraud.catalogue import BY_CODE
 from refledger.core.fraud.replay import Decision, Outcome
 from refledger.core.money import as_object, to_text
@@ -48,7 +47,7 @@ def flip(decision: Decision, old: Outcome, new: Outcome) -> Flip | None:
         decision.affiliate_id,
         decision.type,
         decision.revenue_minor,
-        _commission_minor(decision),
+        decision.commission_minor,
         old.score,
         new.score,
         decision.later,
@@ -59,15 +58,6 @@ def _signal(old: Outcome, new: Outcome) -> str:
     """Of the new outcome where it is stricter, of the old one where that was."""
     told = new if _STRICTNESS[new.state] > _STRICTNESS[old.state] else old
     return _KNOCK_ON.get(told.code) or told.leading or told.code
-
-
-def _commission_minor(decision: Decision) -> int | None:
-    """Of an attempt, by the terms of its time."""
-    if decision.object == "conversion" or decision.type is None or decision.revenue_minor is None:
-        return decision.commission_minor
-    kept = decision.record["terms"]
-    terms, _ = terms_for(kept["program"], kept.get("affiliate"), decision.type)
-    return reckon(terms, decision.type, decision.revenue_minor, kept["currency"])[0]
 
 
 # ── as they are shown ────────────────────────────────────────────────────────────────────────────────────────────

@@ -36,10 +36,68 @@ _MANY = 1000  # times kept of one affiliate before the old ones are dropped
 Policies = Callable[[str], Policy]  # by the name that a record has of the policy that judged
 
 
+class Kept(NamedTuple):
+    """What of a record is needed to decide again; the rest is let go, for a million are read.
+
+    `noticed`: (code, level) of what fired, in the catalogue's order of that time, which decides who leads. `limits`:
+    hourly and daily, None in records of an earlier version.
+    """
+
+    policy: str
+    noticed: tuple[tuple[str, int], ...]
+    allowed: bool
+    code: str
+    score: int
+    leading: str | None
+    block_id: str | None
+    duplicate_of: str | None
+    displaced: tuple[str, ...]
+    accepted_before: int
+    limits: tuple[int, int] | None
+    filled: Counted
+
+
+def keep(record: dict[str, Any]) -> Kept | None:
+    """None where it was refused before any signal was asked: no policy changes that."""
+    fraud = record.get("fraud")
+    if fraud is None:
+        return None
+    facts, told, listed, limits = (
+        record["facts"],
+        record["outcome"],
+        record.get("list_entry"),
+        record["facts"].get("limits"),
+    )
+    filled_ms = facts["limits_filled_ms"]
+    return Kept(
+        record["policy"],
+        _noticed(fraud) if fraud["fired"] or "muted" in fraud else (),
+        fraud.get("allowed", False),
+        told.get("status") or told["reason"],
+        fraud["score"],
+        fraud["leading"],
+        listed["id"] if listed and listed["action"] == "block" else None,
+        told.get("conversion_id"),
+        tuple(record.get("displaced", ())),
+        facts["accepted_before"],
+        (limits["hourly"], limits["daily"]) if limits else None,
+        Counted(filled_ms["hourly"], filled_ms["daily"]),
+    )
+
+
+def _noticed(fraud: dict[str, Any]) -> tuple[tuple[str, int], ...]:
+    found = [(each["code"], each.get("level", 0)) for each in fraud["fired"]]
+    if muted := fraud.get("muted"):
+        places = _POSITIONS.get(fraud.get("catalogue"), {})
+        found += [(each["code"], each.get("level", 0)) for each in muted]
+        found.sort(key=lambda each: places.get(each[0], len(places)))
+    return tuple(found)
+
+
 @dataclass(slots=True, eq=False)
 class Decision:
-    """A stored decision. `code`: the status it began with, or the refusal's reason. Of an attempt `score` is the
-    record's, `commission_minor` None; `type` and `revenue_minor` are None where its record is of an earlier version.
+    """A stored decision. `code`: the status it began with, or the refusal's reason. `type`, `revenue_minor` and
+    `commission_minor` are None where an attempt's record is of an earlier version.
 
     `later`: what the merchant decided. Orders are told apart by their key, for it is all that attempts keep.
     """
@@ -57,12 +115,12 @@ class Decision:
     code: str
     score: int
     later: str
-    record: dict[str, Any]
+    kept: Kept
 
     @property
     def place(self) -> tuple:
         """By which decisions are ordered: at the same time, by what was accepted for the affiliate before."""
-        return self.at_ms, self.record["facts"]["accepted_before"], self.object, self.id
+        return self.at_ms, self.kept.accepted_before, self.object, self.id
 
 
 class Outcome(NamedTuple):
@@ -113,32 +171,37 @@ class Replay:
 
     def take(self, decision: Decision) -> Replayed:
         """The next decision, in order."""
-        record = decision.record
-        facts, told = record["facts"], record["outcome"]
-        stored = Outcome(decision.code, decision.score, record["fraud"]["leading"])
-        if (told.get("status") or told["reason"]) != decision.code:
-            stored = stored._replace(code=f"{decision.code}, recorded as another")
-        judged, changed = self._judge(record)
-        filled = facts["limits_filled_ms"]
-        counted, identity = Counted(filled["hourly"], filled["daily"]), ()
+        kept = decision.kept
+        stored = Outcome(decision.code, decision.score, kept.leading)
+        if (kept.code, kept.score) != stored[:2]:
+            stored = stored._replace(
+                code=f"{decision.code}, recorded as {kept.code} with {kept.score} points"
+            )
+        judged, changed = self._judge(kept)
+        held, counted = (), kept.filled
         if decision.code == Reason.DUPLICATE:
-            identity = Refusal(Reason.DUPLICATE, conversion_id=told.get("conversion_id"))
-        again = _outcome(decision, identity, counted, judged)
-        identity = self._identity(decision, identity)
-        if decision.affiliate_id in self._moved and "limits" in facts:
-            counted = self._counted(decision, facts["limits"])
-        now = _outcome(decision, identity, counted, changed)
+            held = Refusal(Reason.DUPLICATE, conversion_id=kept.duplicate_of)
+        again = _outcome(decision, held, counted, judged)
+        identity = self._identity(decision, held)
+        if decision.affiliate_id in self._moved and kept.limits:
+            counted = self._counted(decision, kept.limits)
+        is_same = judged is changed and identity is held and counted is kept.filled
+        now = again if is_same else _outcome(decision, identity, counted, changed)
         self._follow(decision, stored, now, identity)
         return Replayed(stored, again, now)
 
-    def _judge(self, record: dict[str, Any]) -> tuple[Judgement, Judgement]:
-        """Under the policy that judged and under the changed one; few combinations are met again and again."""
-        fraud, version = record["fraud"], record["policy"]
-        key = (version, _noticed(fraud), fraud.get("allowed", False))
+    def _judge(self, kept: Kept) -> tuple[Judgement, Judgement]:
+        """Under the policy that judged and under the changed one, the same twice where they agree. Few combinations are
+        met again and again.
+        """
+        key = kept[:3]
         found = self._judgements.get(key)
         if found is None:
-            policies = (self._judged_by(version), self._changed_to(version))
-            found = self._judgements[key] = tuple(_conclude(policy, *key[1:]) for policy in policies)
+            judged, changed = (
+                _conclude(policy(kept.policy), kept.noticed, kept.allowed)
+                for policy in (self._judged_by, self._changed_to)
+            )
+            found = self._judgements[key] = (judged, judged if judged == changed else changed)
         return found
 
     def _identity(self, decision: Decision, stored: Refusal | tuple) -> Refusal | tuple[Past, ...]:
@@ -168,9 +231,9 @@ class Replay:
         # What the holder displaced is unverified, and stands: for an unverified report it is the same duplicate.
         return decision.verified or not self._gone[holder_id]
 
-    def _counted(self, decision: Decision, limits: dict[str, int]) -> Counted:
+    def _counted(self, decision: Decision, limits: tuple[int, int]) -> Counted:
         times = self._accepted.get(decision.affiliate_id, ([], []))[decision.verified]
-        return Counted(*(_filled_ms(times, limits[window], decision.at_ms) for window in ("hourly", "daily")))
+        return Counted(*(_filled_ms(times, limit, decision.at_ms) for limit in limits))
 
     def _follow(self, decision: Decision, stored: Outcome, now: Outcome, identity: Any) -> None:
         """What later decisions meet because of this one."""
@@ -183,8 +246,7 @@ class Replay:
             return
         self._moved.add(decision.affiliate_id)
         if was_accepted:
-            displaced = decision.record.get("displaced", ())
-            self._gone[decision.id] = any(each not in self._gone for each in displaced)
+            self._gone[decision.id] = any(each not in self._gone for each in decision.kept.displaced)
         else:
             self._hold(decision, now)
 
@@ -212,25 +274,13 @@ class Replay:
             del self._orders[past.order_id]
 
 
-def _noticed(fraud: dict[str, Any]) -> tuple[tuple[str, int], ...]:
-    """(code, level) of what fired, in the catalogue's order of that time, which decides who leads."""
-    found = [(each["code"], each.get("level", 0)) for each in fraud["fired"]]
-    if muted := fraud.get("muted"):
-        places = _POSITIONS.get(fraud.get("catalogue"), {})
-        found += [(each["code"], each.get("level", 0)) for each in muted]
-        found.sort(key=lambda each: places.get(each[0], len(places)))
-    return tuple(found)
-
-
 def _conclude(policy: Policy, noticed: tuple[tuple[str, int], ...], allowed: bool) -> Judgement:
     rules = [(policy.by_code[code], level) for code, level in noticed if code in policy.by_code]
     return conclude(rules, policy, allowed)
 
 
 def _outcome(decision: Decision, identity: Any, counted: Counted, judgement: Judgement) -> Outcome:
-    listed = decision.record.get("list_entry")
-    block_id = listed["id"] if listed and listed["action"] == "block" else None
-    settled = settle(identity, counted, block_id, judgement, decision.at_ms)
+    settled = settle(identity, counted, decision.kept.block_id, judgement, decision.at_ms)
     code = settled.reason.value if isinstance(settled, Refusal) else settled
     return Outcome(code, judgement.score, judgement.leading)
 
