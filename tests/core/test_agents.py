@@ -1,43 +1,85 @@
-"""Which agents say that no person is there, and which only look so."""
+"""Which agents say that no person is there, which only look so, and on which systems they run."""
+
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from refledger.core.agents import automation, is_prefetch
+from refledger.core.agents import LONGEST, automation, is_prefetch, one_device, system
 
-CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0 Safari/537.36"
+LINES = (Path(__file__).parent / "agents.txt").read_text("utf-8").splitlines()
+AGENTS = [line.split(" | ", 2) for line in LINES if line and not line.startswith("#")]
+NAMES = ("Windows", "macOS", "iOS", "Android", "HarmonyOS", "ChromeOS", "Linux")
+
+
+@pytest.mark.parametrize(("kind", "runs_on", "agent"), AGENTS, ids=lambda value: value[:40])
+def test_real_agents(kind, runs_on, agent):
+    assert automation(agent) == (None if kind == "person" else kind)
+    assert system(agent) == (None if runs_on == "-" else runs_on)
+
+
+def test_every_kind_and_system_is_in_the_table():
+    assert {kind for kind, _, _ in AGENTS} == {"person", "crawler", "headless", "http_library"}
+    assert {runs_on for _, runs_on, _ in AGENTS} >= {*NAMES, "-"} - {"HarmonyOS"}
+
+
+@pytest.mark.parametrize("agent", ["", " ", "\t\n"])
+def test_no_agent(agent):
+    assert automation(agent) == "no_agent"
+    assert system(agent) is None
 
 
 @pytest.mark.parametrize(
-    "agent, why",
+    ("one", "other", "same"),
     [
-        ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "crawler"),
-        ("Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)", "crawler"),
-        ("facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)", "crawler"),
-        ("Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)", "crawler"),
-        ("Twitterbot/1.0", "crawler"),
-        ("WhatsApp/2.23.20.0 A", "crawler"),
-        ("TelegramBot (like TwitterBot)", "crawler"),
-        ("LinkedInBot/1.0 (compatible; Mozilla/5.0)", "crawler"),
-        ("AdsBot-Google (+http://www.google.com/adsbot.html)", "crawler"),
-        ("Pinterest/0.2 (+http://www.pinterest.com/)", "crawler"),
-        (CHROME.replace("Chrome", "HeadlessChrome"), "headless"),
-        ("curl/8.5.0", "http_library"),
-        ("python-requests/2.32", "http_library"),
-        ("python-httpx/0.28", "http_library"),
-        ("Go-http-client/2.0", "http_library"),
-        ("node", "http_library"),
-        ("", "no_agent"),
-        ("  ", "no_agent"),
-        (CHROME, None),
-        ("Mozilla/5.0 (Linux; Android 10; CUBOT X30) AppleWebKit/537.36 Chrome/129.0 Mobile", None),
-        ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148 [Pinterest/iOS]", None),
-        ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile Instagram 300.0", None),
-        ("Mozilla/5.0...", None),
-        ("Opera/9.80 (Windows NT 6.1) Presto/2.12", None),
+        ("iOS", "macOS", True),
+        ("Android", "Linux", True),
+        ("ChromeOS", "Android", True),
+        ("ChromeOS", "Linux", True),
+        ("HarmonyOS", "Android", True),
+        ("Windows", "Windows", True),
+        ("Windows", "macOS", False),
+        ("Windows", "Linux", False),
+        ("iOS", "Android", False),
+        ("macOS", "Linux", False),
+        ("ChromeOS", "macOS", False),
     ],
 )
-def test_agents(agent, why):
-    assert automation(agent) == why
+def test_systems_of_one_device(one, other, same):
+    assert one_device(one, other) is one_device(other, one) is same
+
+
+def test_only_the_beginning_is_looked_at():
+    assert automation("x" * LONGEST + " Googlebot/2.1") is None
+    assert automation("x" * (LONGEST - 20) + " Googlebot/2.1") == "crawler"
+    assert system("x" * LONGEST + " Windows NT 10.0") is None
+
+
+_PIECES = st.sampled_from(
+    [
+        "Mozilla/5.0",
+        "(Linux; ",
+        "Android",
+        "(",
+        ")",
+        ";",
+        "bot",
+        "CUBOT",
+        "/",
+        "\x00",
+        "\ud800",
+        "Safari/",
+        " ",
+        "1.2",
+    ]
+)
+
+
+@given(st.one_of(st.text(st.characters(), max_size=200), st.lists(_PIECES, max_size=80).map("".join)))
+def test_no_agent_is_too_strange(agent):
+    assert automation(agent) in {None, "crawler", "headless", "http_library", "no_agent"}
+    assert system(agent) in {None, *NAMES}
 
 
 @pytest.mark.parametrize("purpose", ["prefetch", "prefetch;prerender", "Preview", "prerender"])

@@ -49,7 +49,7 @@ _KINDS_OF_TAGS = (("browser-automation", "headless"), ("http-library", "http_lib
 
 # An Android telephone tells its maker and build, which may be called anything; CUBOT is one.
 _DEVICE = re.compile(
-    r"\bcubot|\(Linux; (?:U; )?Android[^;)]*;(?: [a-z]{2}[-_][A-Za-z]{2};)?[^;)]*", re.IGNORECASE
+    r"\bcubot|\(Linux;[^()]*?\bAndroid[^;)]*;(?: [a-z]{2}[-_][A-Za-z]{2};)?[^;)]*", re.IGNORECASE
 )
 
 _SYSTEMS = {
