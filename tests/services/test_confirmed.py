@@ -71,6 +71,26 @@ def test_a_confirmed_fraud_is_known_in_every_program(shop, counter, other, field
     assert known(shop, counter, **mary) == expected
 
 
+@pytest.mark.parametrize(
+    ("fields", "leading"),
+    [
+        ({"customer_email": "joepublic+x@googlemail.com"}, "history.mailbox"),
+        ({"customer_ip": ADDRESS}, "history.address"),
+        ({}, None),
+    ],
+)
+def test_the_next_one_goes_to_a_person_until_the_first_is_reopened(shop, counter, other, fields, leading):
+    first = counter.report(**FRAUDSTER).id
+    take(shop, "reject", first, "fraud")
+    second = counter.report(**{"customer_email": "someone@example.com", **PURCHASE, **other, **fields}).id
+    found = shop.one("SELECT * FROM conversions WHERE id = ?", second)
+    assert (found["status"], found["leading_code"]) == ("pending_review" if leading else "pending", leading)
+    take(shop, "reject", second)
+    take(shop, "reopen", first)
+    third = counter.report(**{"customer_email": "someone@example.com", **PURCHASE, **other, **fields}).id
+    assert shop.one("SELECT * FROM conversions WHERE id = ?", third)["status"] == "pending"
+
+
 def test_it_is_held_against_the_affiliate(shop, counter):
     take(shop, "reject", counter.report(**FRAUDSTER).id, "fraud")
     assert known(shop, counter, ref_code="JOHN123") == {"confirmed_frauds": 1}
