@@ -17,6 +17,7 @@ from refledger.services.housekeeping import Housekeeping
 from refledger.services.observe import Observers
 from refledger.services.origins import Origins
 from refledger.services.orphans import end_with_parent
+from refledger.services.own_addresses import OwnAddresses
 from refledger.services.readiness import checks
 from refledger.services.routes import Routes
 from refledger.services.tracking import Tracking
@@ -94,7 +95,8 @@ def create(
     track = tracking.TrackConversion(desk, secret, trusted, settings.body_timeout_s, answered)
     visits = Clicks(buffer, clock, entropy)
     known = Routes(database, secret)
-    doors = clicks.Doors(known, visits, trusted, settings.body_timeout_s)
+    own = OwnAddresses(database, clock)
+    doors = clicks.Doors(known, visits, own, trusted, settings.body_timeout_s)
     plain = [*tracking.routes(track), *clicks.routes(doors)]
     app.router.routes += plain + health.routes(checks(database, lambda: desk.alive, lambda: buffer.alive))
     api.install(
@@ -105,6 +107,7 @@ def create(
         entropy=entropy,
         body_timeout_s=settings.body_timeout_s,
         changed=known.forget,
+        public_url=settings.public_url or "",
     )
     plumbing = Plumbing(PlainFirst(app.inner, plain), parts.access, trusted, clock, entropy)
     follow = next(route for route in plain if route.name == clicks.FOLLOW)

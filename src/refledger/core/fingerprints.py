@@ -16,6 +16,8 @@ def fingerprint(key: bytes, kind: str, *parts: str) -> str:
     return b2a_base64(blake2b(text, digest_size=16, key=key).digest(), newline=False)[:22].decode()
 
 
+_URL_SAFE = str.maketrans("+/", "-_")
+
 # One name for each thing that is found again by its fingerprint: written and looked up by the same function.
 
 
@@ -52,6 +54,11 @@ def agent_key(key: bytes, agent: str | None) -> str:
 def known_key(key: bytes, kind: str, mode: str, text: str) -> str:
     """A `mailbox`, normalised, or an `address` by its unit: whatever the program, for what is remembered of fraud."""
     return fingerprint(key, f"known {kind}", mode, text)
+
+
+def own_token(key: bytes, affiliate_id: str) -> str:
+    """By which an affiliate's own test link is known; fit for an address."""
+    return fingerprint(key, "test_link", affiliate_id).translate(_URL_SAFE)
 
 
 def lock_number(text: str) -> int:

@@ -24,6 +24,7 @@ from refledger.core.terms import CODE_LENGTH, fault_in_terms, make_code, make_sl
 from refledger.services import policies
 from refledger.services.credentials import Tenant
 from refledger.services.notes import Entropy, differences, invalid, not_found, note, taken
+from refledger.services.own_addresses import with_test_links
 from refledger.store import affiliates as affiliate_store
 from refledger.store import coupons as coupon_store
 from refledger.store import programs as program_store
@@ -189,7 +190,7 @@ def create_affiliate(
     row["policy_id"], _ = policies.new_version(connection, tenant, row, wanted.get("policy"), now_ms, entropy)
     affiliate_store.add_affiliate(connection, row, program["currency"])
     note(connection, tenant, "affiliate.created", row["id"], differences({}, row), now_ms, entropy)
-    return _shown(connection, tenant, row)
+    return _shown_affiliate(connection, tenant, program, row)
 
 
 def update_affiliate(
@@ -209,11 +210,12 @@ def update_affiliate(
     if changes:
         affiliate_store.change_affiliate(connection, row, values)
         note(connection, tenant, "affiliate.updated", affiliate_id, changes, now_ms, entropy)
-    return _shown(connection, tenant, row | values)
+    return _shown_affiliate(connection, tenant, program, row | values)
 
 
 def get_affiliate(connection: Connection, tenant: Tenant, affiliate_id: str) -> Row:
-    return _shown(connection, tenant, _affiliate(connection, tenant, affiliate_id))
+    row = _affiliate(connection, tenant, affiliate_id)
+    return _shown_affiliate(connection, tenant, _program(connection, tenant, row["program_id"]), row)
 
 
 def _affiliate_values(row: Row, wanted: Wanted, program: Row) -> Row:
@@ -335,6 +337,11 @@ def _affiliate(connection: Connection, tenant: Tenant, affiliate_id: str) -> Row
 
 def _shown(connection: Connection, tenant: Tenant, row: Row) -> Row:
     return policies.with_policies(connection, tenant, [row])[0]
+
+
+def _shown_affiliate(connection: Connection, tenant: Tenant, program: Row, row: Row) -> Row:
+    (shown,) = with_test_links(tenant.fingerprint_key, program["slug"], [_shown(connection, tenant, row)])
+    return shown
 
 
 def _faults_in_terms(commission: Mapping[str, Any], currency: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from refledger.core.refusals import Reason
 from refledger.services import policies
 from refledger.services.credentials import Tenant
 from refledger.services.notes import not_found
+from refledger.services.own_addresses import with_test_links
 from refledger.services.queue import by_column
 from refledger.store import affiliates, coupons, lists, programs
 from refledger.store import reports as store
@@ -37,11 +38,12 @@ def list_affiliates(
     limit: int,
     before_id: str | None,
 ) -> Page:
-    _known_program(connection, tenant, program_id)
+    program = _known_program(connection, tenant, program_id)
     rows, more = affiliates.list_affiliates(
         connection, tenant.merchant_id, program_id, filters.get("status"), limit, before_id
     )
-    return policies.with_policies(connection, tenant, rows), more
+    rows = policies.with_policies(connection, tenant, rows)
+    return with_test_links(tenant.fingerprint_key, program["slug"], rows), more
 
 
 def list_coupons(
@@ -135,6 +137,8 @@ def list_audit(
     return store.list_audit(connection, tenant.merchant_id, tenant.mode, filters, limit, before_id)
 
 
-def _known_program(connection: Connection, tenant: Tenant, program_id: str) -> None:
-    if programs.program(connection, tenant.merchant_id, program_id) is None:
+def _known_program(connection: Connection, tenant: Tenant, program_id: str) -> Row:
+    row = programs.program(connection, tenant.merchant_id, program_id)
+    if row is None:
         raise not_found()
+    return row

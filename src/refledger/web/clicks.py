@@ -3,6 +3,7 @@
 Plain ASGI: a link is followed far more often than anything else is asked, and nothing here needs more.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from refledger.core.intake import read_object
 from refledger.core.links import destination
 from refledger.core.refusals import Reason, Refusal, Refused
 from refledger.services.clicks import Clicks, Visit
+from refledger.services.own_addresses import OwnAddresses, is_own
 from refledger.services.routes import KeyRoute, Link, Routes
 from refledger.services.visitor import Trusted, client_address, is_https
 from refledger.web.cors import PREFLIGHT, VARY, Pairs, origin_headers
@@ -39,6 +41,7 @@ class Doors:
 
     routes: Routes
     clicks: Clicks
+    own_addresses: OwnAddresses
     trusted: Trusted
     body_timeout_s: float
 
@@ -85,6 +88,7 @@ class FollowLink:
 
     def __init__(self, doors: Doors):
         self._routes, self._clicks, self._trusted = doors.routes, doors.clicks, doors.trusted
+        self._own_addresses = doors.own_addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         slug, ref_code = scope["path_params"]["slug"].lower(), scope["path_params"]["ref_code"]
@@ -94,46 +98,52 @@ class FollowLink:
             return await _refuse(scope, send, why.refusal, [_NO_STORE])
         if link is None or not link.program.site_url:
             return await _refuse(scope, send, Refusal(Reason.NOT_FOUND), [_NO_STORE])
-        headers = self._follow(scope, link)
+        asked = _asked(scope)
+        visit = self._visit(scope, asked)
+        token = asked.get("test")
+        is_test = bool(token) and link.affiliate is not None and is_own(link, token)
+        if is_test and visit.address and visit.why is None:
+            await asyncio.to_thread(self._own_addresses.note, link, visit.address, "test_click")
+        headers = self._follow(scope, link, visit, "test" if is_test else "live")
         if isinstance(headers, Refusal):
             return await _refuse(scope, send, headers, [_NO_STORE])
         await _send(send, 302, headers)
 
     def at_once(self, scope: Scope) -> tuple[int, Pairs] | None:
-        """The answer where the link is known just now and live; None where it has to be looked up or refused."""
+        """The answer where the link is known just now and live; None where it has to be looked up or refused, or
+        may be an affiliate's own.
+        """
         parts = scope["path"].split("/")
-        if len(parts) != 4:
+        if len(parts) != 4 or b"test=" in scope["query_string"]:
             return None
         link = self._routes.link_at_hand(parts[2].lower(), parts[3][:_MOST_CODE])
         if link is None or not link.program.site_url:
             return None
-        headers = self._follow(scope, link)
+        headers = self._follow(scope, link, self._visit(scope, _asked(scope)), "live")
         if isinstance(headers, Refusal):
             return None
         headers.append(_NO_BODY)
         return 302, headers
 
-    def _follow(self, scope: Scope, link: Link) -> Pairs | Refusal:
+    def _follow(self, scope: Scope, link: Link, visit: Visit, mode: str) -> Pairs | Refusal:
         """Where to, with the click that is noted on the way."""
-        query = scope["query_string"]
-        asked = dict(parse_qsl(query.decode("utf-8", "replace"))) if query else {}
         program, affiliate = link.program, link.affiliate
         target = destination(
-            program.site_url, program.allowed_hosts, asked.get("to"), affiliate and affiliate.ref_code
+            program.site_url, program.allowed_hosts, visit.url, affiliate and affiliate.ref_code
         )
         headers: Pairs = [(b"location", target.encode("ascii")), _NO_STORE]
         if affiliate is not None:
-            click_id = self._note(scope, link, asked)
+            click_id = self._clicks.note(program, affiliate, mode, "link", visit)
             if isinstance(click_id, Refusal):
                 return click_id
             about, tail = _cookies(affiliate.ref_code, program.window_days, is_https(scope, self._trusted))
             headers += (about, (b"set-cookie", b"affiliate_click=%b%b" % (click_id.encode(), tail)))
         return headers
 
-    def _note(self, scope: Scope, link: Link, asked: Mapping[str, str]) -> str | Refusal:
+    def _visit(self, scope: Scope, asked: Mapping[str, str]) -> Visit:
         headers = dict(scope["headers"])
         agent = _agent(headers)
-        visit = Visit(
+        return Visit(
             client_address(scope, self._trusted),
             agent,
             asked.get("to"),
@@ -142,7 +152,11 @@ class FollowLink:
             _text(headers, b"sec-fetch-dest"),
             _why(scope["method"], headers, agent),
         )
-        return self._clicks.note(link.program, link.affiliate, "live", "link", visit)
+
+
+def _asked(scope: Scope) -> Mapping[str, str]:
+    query = scope["query_string"]
+    return dict(parse_qsl(query.decode("utf-8", "replace"))) if query else {}
 
 
 _NO_STORE = (b"cache-control", b"no-store")

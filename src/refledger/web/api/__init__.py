@@ -40,12 +40,13 @@ def install(
     entropy: Callable[[int], bytes],
     body_timeout_s: float = 10.0,
     changed: Callable[[], None] = lambda: None,
+    public_url: str = "",
 ) -> None:
     """Adds the routes, `/openapi.json` and `/docs` to an application made without FastAPI's own documents.
 
     What the router itself refuses (404, 405) is answered by the application's handlers (`web.plumbing`).
     """
-    app.state.api_house = House(database, secret, clock, entropy, body_timeout_s, changed)
+    app.state.api_house = House(database, secret, clock, entropy, body_timeout_s, changed, public_url)
     for router in ROUTERS:
         app.include_router(router)
     openapi.install(app)

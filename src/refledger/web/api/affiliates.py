@@ -1,14 +1,18 @@
 """Affiliates, what they have earned, and their coupons."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query, Response
 
 from refledger.services import catalogue, reports, review
 from refledger.web.api import inputs, outputs, render
-from refledger.web.api.door import Caller, router
+from refledger.web.api.door import Call, Caller, router
 
 routes = router()
+
+
+def _shown(call: Call, row: dict[str, Any]) -> dict[str, Any]:
+    return render.affiliate(row, call.tenant.mode, call.house.public_url)
 
 
 @routes.post(
@@ -20,11 +24,11 @@ routes = router()
 def create_affiliate(call: Caller, program_id: str, wanted: inputs.NewAffiliate) -> Response:
     """Adds an affiliate to the program, active at once; a referral code is made unless one is given."""
     return call.write(
-        lambda connection, now_ms: render.affiliate(
+        lambda connection, now_ms: _shown(
+            call,
             catalogue.create_affiliate(
                 connection, call.tenant, program_id, wanted.given(), now_ms, call.house.entropy
             ),
-            call.tenant.mode,
         ),
         status=201,
     )
@@ -40,7 +44,7 @@ def list_affiliates(
         found = reports.list_affiliates(
             connection, call.tenant, program_id, query.filters(), query.limit, query.cursor
         )
-        return render.page(*found, render.affiliate, call.tenant.mode)
+        return render.page(*found, lambda row, _: _shown(call, row), call.tenant.mode)
 
     return call.read(work)
 
@@ -49,9 +53,7 @@ def list_affiliates(
 def get_affiliate(call: Caller, affiliate_id: str) -> Response:
     """One affiliate."""
     return call.read(
-        lambda connection: render.affiliate(
-            catalogue.get_affiliate(connection, call.tenant, affiliate_id), call.tenant.mode
-        )
+        lambda connection: _shown(call, catalogue.get_affiliate(connection, call.tenant, affiliate_id))
     )
 
 
@@ -59,11 +61,11 @@ def get_affiliate(call: Caller, affiliate_id: str) -> Response:
 def update_affiliate(call: Caller, affiliate_id: str, wanted: inputs.AffiliateChange) -> Response:
     """Changes what is named; null gives limits, terms and policy back to the program."""
     return call.write(
-        lambda connection, now_ms: render.affiliate(
+        lambda connection, now_ms: _shown(
+            call,
             catalogue.update_affiliate(
                 connection, call.tenant, affiliate_id, wanted.given(), now_ms, call.house.entropy
             ),
-            call.tenant.mode,
         )
     )
 

@@ -43,6 +43,7 @@ class House:
     changed: Callable[[], None] = lambda: (
         None
     )  # called on the event loop after every call that may have changed something
+    public_url: str = ""  # where none is set, links are paths
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,12 @@ class Program(Object):
     policy_version: int = Field(description="0: none of its own.")
 
 
+class SeenAddress(Shown):
+    address: str
+    last_seen_at: datetime
+    where: str = Field(examples=["test_click"])
+
+
 class Affiliate(Object):
     object: Literal["affiliate"]
     program_id: str
@@ -94,6 +100,8 @@ class Affiliate(Object):
     limits: AffiliateLimits | None = Field(description="Null: the program's.")
     commission: AffiliateCommission | None = Field(description="Own terms; null: the program's.")
     known_addresses: list[str]
+    seen_addresses: list[SeenAddress] = Field(description="Where they were seen themselves lately.")
+    test_link: str = Field(description="The affiliate's own link, for trying: a path without a public URL.")
     policy: dict[str, Any] | None
     policy_version: int
 

@@ -64,7 +64,7 @@ def program(row: Row, mode: str) -> Row:
     }
 
 
-def affiliate(row: Row, mode: str) -> Row:
+def affiliate(row: Row, mode: str, public_url: str = "") -> Row:
     own_limits = {"hourly": row["limit_hourly"], "daily": row["limit_daily"]}
     return {
         **_base("affiliate", row, mode, row["created_ms"]),
@@ -76,6 +76,11 @@ def affiliate(row: Row, mode: str) -> Row:
         "limits": None if set(own_limits.values()) == {None} else own_limits,
         "commission": _json(row["commission"]),
         "known_addresses": _json(row["known_addresses"]),
+        "seen_addresses": [
+            {"address": address, "last_seen_at": time_text(at_ms), "where": where}
+            for address, at_ms, where in _json(row["seen_addresses"])
+        ],
+        "test_link": public_url + row["test_path"],
         **_policy_of(row),
     }
 
