@@ -18,7 +18,7 @@ def with_seen(seen: Seen, address: Address, at_ms: int, where: str) -> list[list
     No more than MOST are taken up within an hour: each changes what conversions are decided by.
     """
     lately = [each for each in seen if each[1] > at_ms - AGAIN_MS]
-    if address.special or len(lately) >= MOST or any(_is_of(each, address) for each in lately):
+    if address.shared or len(lately) >= MOST or any(_is_of(each, address) for each in lately):
         return None
     others = [list(each) for each in seen if each[1] > at_ms - SEEN_FOR_MS and not _is_of(each, address)]
     return [[address.text, at_ms, where], *others][:MOST]
