@@ -67,7 +67,7 @@ def test_trials_may_use_test_domains():
         ("joe-shop@yahoo.firma.de", "joe-shop@yahoo.firma.de"),
         ("joe-shop@firma.de", "joe-shop@firma.de"),
         ("joe+x@fastmail.com", "joe@fastmail.com"),
-        ("shop@joe.fastmail.com", "joe@fastmail.com"),
+        ("shop+x@joe.fastmail.com", "joe@fastmail.com"),
         ("j.o-e_+x@protonmail.com", "joe@proton.me"),
         ("joe@pm.me", "joe@proton.me"),
         ("joe+x@me.com", "joe@icloud.com"),

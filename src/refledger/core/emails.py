@@ -1,8 +1,8 @@
 """E-mail addresses: syntax, the mailbox behind the spelling, and throw-away domains.
 
 Two addresses matter for every customer. `address` is who they are to us (contract: lower-cased, trimmed,
-nothing folded). `mailbox` is where the post arrives, with each provider's aliases folded; it is only ever
-evidence.
+nothing folded). `mailbox` is where the post arrives, with each provider's aliases folded (`core.mailboxes`); it is
+only ever evidence.
 """
 
 import re
@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from importlib.metadata import version
-from importlib.resources import files
 from unicodedata import normalize
 
 from disposable_email_domains import blocklist
 from email_validator import EmailNotValidError, validate_email
+
+from refledger.core import mailboxes
+from refledger.core.mailboxes import lines, words
 
 LONGEST = 320  # 64 + "@" + 255: nothing longer can be valid, and nothing longer belongs in a cache
 
@@ -29,34 +31,6 @@ class Email:
     generic: bool
 
 
-def words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-def _text(name: str) -> str:
-    return files("refledger.core").joinpath("data", name).read_text("utf-8")
-
-
-def _lines(text: str) -> frozenset[str]:
-    lines = (line.strip() for line in text.splitlines())
-    return frozenset(line for line in lines if line and not line.startswith("#"))
-
-
-# Where mail to an alias ends up, provider by provider. Plus-tags need no row: they are folded everywhere,
-# because almost every server that accepts them delivers to the part before the plus.
-GMAIL = frozenset({"gmail.com", "googlemail.com"})
-# Proton Help, "Addresses and aliases": dots, hyphens and underscores are ignored; one name everywhere.
-PROTON = frozenset({"proton.me", "protonmail.com", "protonmail.ch", "pm.me"})
-# Apple Support, "About your @icloud.com, @me.com and @mac.com addresses": one mailbox under three names.
-ICLOUD = frozenset({"icloud.com", "me.com", "mac.com"})
-# Yandex Mail Help, "Addresses": a dot and a hyphen are the same, and each name exists on every Yandex domain.
-YANDEX = words("yandex.ru yandex.com yandex.by yandex.kz yandex.ua yandex.uz yandex.com.tr ya.ru narod.ru")
-# Fastmail Help, "Plus addressing and subdomain addressing": anything@user.fastmail.com is user@fastmail.com.
-FASTMAIL = words("fastmail.com fastmail.fm fastmail.net fastmail.org fastmail.us fastmail.to sent.com")
-# Yahoo Help, "Disposable email addresses": base-keyword@; a real Yahoo name cannot contain a hyphen.
-YAHOO_OTHERS = frozenset({"ymail.com", "rocketmail.com"})
-# Microsoft ("Plus addressing") has plus-tags only; outlook.com, hotmail.com and live.com stay apart.
-
 # Forwarding that hides an address from merchants, not from justice: never throw-away, whatever a list says.
 RELAYS = words(
     """duck.com privaterelay.appleid.com icloud.com mozmail.com relay.firefox.com simplelogin.com
@@ -64,18 +38,16 @@ RELAYS = words(
     8alias.com 8shield.net anonaddy.com anonaddy.me addy.io passmail.net passmail.com passinbox.com
     passfwd.com 33mail.com opayq.com erine.email cloaked.id"""
 )
-_OWN = {name: _text(name) for name in ("generic-domains.txt", "disposable-supplement.txt")}
-GENERIC = _lines(_OWN["generic-domains.txt"])
-SUPPLEMENT = _lines(_OWN["disposable-supplement.txt"])
+GENERIC = lines("generic-domains.txt")
+SUPPLEMENT = lines("disposable-supplement.txt")
 _BLOCKED = blocklist | SUPPLEMENT
 # Which lists judged: the library's release, and a digest of our own files. Stands in every decision's record.
 DATA_VERSIONS = {
     "disposable_email_domains": version("disposable-email-domains"),
-    "own_lists": blake2b("".join(_OWN.values()).encode(), digest_size=4).hexdigest(),
+    "own_lists": blake2b(
+        " ".join(sorted(GENERIC | SUPPLEMENT | mailboxes.DOMAINS)).encode(), digest_size=4
+    ).hexdigest(),
 }
-# yahoo.fr, hotmail.co.uk, live.com.mx …: one provider under many countries' domains.
-_FAMILY = re.compile(r"(yahoo|hotmail|outlook|live|gmx|yandex|aol|msn|tiscali|terra)\.(?:com?\.)?[a-z]{2,3}")
-
 # RFC 5321's unquoted local part in ASCII, and a domain of which only the letters are looked at here.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _DOT_ATOM = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@([A-Za-z0-9.-]+)\Z")
@@ -104,7 +76,7 @@ def _parse(trimmed: str) -> Email | None:
         local=local,
         domain=domain,
         tag=tag if plus else None,
-        mailbox=_mailbox(local, domain),
+        mailbox=mailboxes.mailbox(local, domain),
         generic=is_generic(domain),
     )
 
@@ -135,31 +107,11 @@ def _by_library(text: str) -> tuple[str, str] | None:
     return valid.local_part.lower(), (valid.ascii_domain or valid.domain).lower()
 
 
-def _mailbox(local: str, domain: str) -> str:
-    """The canonical "local@domain" for a local part without its plus-tag, by the rules above."""
-    # "joe.+tag" is joe: a dot before the tag cannot end a mailbox's name.
-    local = local.rstrip(".") or local
-    if domain in GMAIL:
-        return f"{local.replace('.', '') or local}@gmail.com"
-    if domain in PROTON:
-        return f"{re.sub(r'[._-]', '', local) or local}@proton.me"
-    if domain in ICLOUD:
-        return f"{local}@icloud.com"
-    if domain in YANDEX:
-        return f"{local.replace('.', '-')}@yandex.ru"
-    if domain in YAHOO_OTHERS or (domain.startswith("yahoo.") and _FAMILY.fullmatch(domain)):
-        return f"{local.partition('-')[0].rstrip('.') or local}@{domain}"
-    user, _, parent = domain.partition(".")
-    if parent in FASTMAIL:
-        return f"{user}@{parent}"
-    return f"{local}@{domain}"
-
-
 def is_generic(domain: str) -> bool:
     """True for the public's mail providers, where sharing a domain means nothing."""
-    if domain in GENERIC or domain.partition(".")[2] in FASTMAIL:
-        return True
-    return _FAMILY.fullmatch(domain) is not None
+    return bool(
+        domain in GENERIC or mailboxes.provider(domain) or mailboxes.host(domain) or mailboxes.family(domain)
+    )
 
 
 def parents(domain: str):
