@@ -265,3 +265,10 @@ def test_a_database_of_a_newer_version_is_refused(shell):
     database.close()
     done = shell.run("init", "--name", "x")
     assert done.returncode == 1 and "install the newer version" in done.stderr
+
+
+def test_the_demo_month_is_made_once_and_says_what_came_of_it(shell):
+    made = shell.run("demo", "--month")
+    assert "Demo month: program prog_" in made.stderr and "pending_review" in made.stderr
+    again = shell.run("demo", "--month")
+    assert again.returncode == 1 and "demo-month is there already" in again.stderr

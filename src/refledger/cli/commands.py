@@ -85,7 +85,13 @@ def init(
 
 
 @app.command()
-def demo(database: Url = None) -> None:
+def demo(
+    month: Annotated[
+        bool, typer.Option("--month", help="Make a month of honest and dishonest affiliates besides.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Another month.")] = 2026,
+    database: Url = None,
+) -> None:
     """Make the demo merchant if need be, and show the keys and calls to try."""
     from refledger.cli.samples import demo_text
     from refledger.services.demo import ensure_demo
@@ -94,6 +100,10 @@ def demo(database: Url = None) -> None:
     using = settings(database)
     with opened(using) as opened_database:
         made = ensure_demo(opened_database, using.secret_bytes(), using.data_dir, now_ms())
+        if month:
+            from refledger.cli.month import make
+
+            make(opened_database, using, made, seed)
     print(demo_text(using.public_url or f"http://{using.host}:{using.port}", made))
 
 

@@ -38,6 +38,8 @@ class Database:
             self.reader = self.writer.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
+        # PostgreSQL's, for several machines share it; False where times are made up, as for a demo.
+        self.has_own_clock = not self.is_sqlite
         self.groups_in_flight = 1 if self.is_sqlite else 2
         # SQLite admits one writer: our own threads queue here, fairly, rather than by polling the file.
         self.turn = _Turn(wait_s) if self.is_sqlite else nullcontext()
@@ -83,8 +85,8 @@ class Database:
         return self.now_ms(connection, now_ms)
 
     def now_ms(self, connection: Connection, now_ms: int) -> int:
-        """The time that counts: PostgreSQL's own, for several machines share it; else the one given."""
-        if self.is_sqlite:
+        """The time that counts: the database's own, if it has one; else the one given."""
+        if not self.has_own_clock:
             return now_ms
         wait_ms = _wait_ms(connection)
         parameters = [str(wait_ms), str(max(_LEAST_IDLE_MS, 2 * wait_ms))]
