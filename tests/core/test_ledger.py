@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refledger.core.ledger import Move, moves, target
+from refledger.core.ledger import Move, State, moves, target
 
 ACCOUNTS = ("pending", "held", "payable", "in_payout", "paid", "dispute_reserve", "clawback_loss")
 HOLDINGS = st.dictionaries(st.sampled_from(ACCOUNTS), st.integers(0, 10**9), max_size=4)
@@ -64,21 +64,23 @@ def test_plain_moves(posted, wanted, expected):
 
 
 @pytest.mark.parametrize(
-    ("decision", "refunded", "dispute", "expected"),
+    ("decision", "due", "dispute", "is_held", "expected"),
     [
-        ("pending", False, None, {"pending": 999}),
-        ("pending_review", False, None, {"pending": 999}),
-        ("approved", False, None, {"payable": 999}),
-        ("rejected", False, None, {}),
-        ("approved", True, None, {}),
-        ("pending", True, None, {}),
-        ("approved", False, "open", {"dispute_reserve": 999}),
-        ("approved", False, "lost", {}),
-        ("approved", False, "won", {"payable": 999}),
-        ("rejected", False, "open", {}),
-        ("approved", True, "won", {}),
+        ("pending", 999, None, False, {"pending": 999}),
+        ("pending_review", 999, None, False, {"pending": 999}),
+        ("approved", 999, None, False, {"payable": 999}),
+        ("approved", 999, None, True, {"held": 999}),
+        ("pending", 999, None, True, {"pending": 999}),
+        ("rejected", 999, None, False, {}),
+        ("approved", 0, None, False, {}),  # everything was refunded
+        ("pending", 0, None, True, {}),
+        ("approved", 999, "open", False, {"dispute_reserve": 999}),
+        ("approved", 999, "lost", False, {}),
+        ("approved", 999, "won", False, {"payable": 999}),
+        ("approved", 999, "won", True, {"held": 999}),
+        ("rejected", 999, "open", False, {}),
+        ("approved", 0, "won", False, {}),
     ],
 )
-def test_what_is_due_in_which_account(decision, refunded, dispute, expected):
-    assert target(decision, 999, refunded, dispute) == expected
-    assert target(decision, 0, refunded, dispute) == {}
+def test_what_is_due_in_which_account(decision, due, dispute, is_held, expected):
+    assert target(State(decision, due, dispute, is_held)) == expected

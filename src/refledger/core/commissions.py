@@ -1,5 +1,6 @@
 """What a conversion earns, by the terms in force when it came."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -49,3 +50,25 @@ def reckon(terms: dict[str, Any], conversion_type: str, revenue_minor: int, curr
     minor = share(revenue_minor, value)
     revenue, due = to_text(revenue_minor, currency), to_text(minor, currency)
     return minor, f"{terms['value']} % of {revenue} {currency}, rounded down, is {due} {currency}"
+
+
+def due_minor(kept: Mapping[str, Any], conversion: Mapping[str, Any]) -> int:
+    """What a conversion's recorded commission (`kept`: terms, minor) comes to by now: of what was not refunded."""
+    if conversion["refunded"]:
+        return 0
+    if not conversion["refunded_minor"]:
+        return conversion["commission_minor"]
+    left_minor = conversion["revenue_minor"] - conversion["refunded_minor"]
+    return reckon(kept["terms"], conversion["type"], left_minor, conversion["currency"])[0]
+
+
+def share_due_minor(share: Mapping[str, Any], conversion: Mapping[str, Any], direct_minor: int) -> int:
+    """What a recruiter's share comes to by now. `share`: terms (JSON) and commission_minor; `direct_minor`: what is due
+    to the affiliate who was recruited.
+    """
+    if conversion["refunded"]:
+        return 0
+    if not conversion["refunded_minor"]:
+        return share["commission_minor"]
+    left_minor = conversion["revenue_minor"] - conversion["refunded_minor"]
+    return reckon(stored(share["terms"]), conversion["type"], left_minor, conversion["currency"])[0]

@@ -164,6 +164,15 @@ def shown_status(decision: str, refunded: bool, dispute: str | None) -> str:
     return "refunded" if refunded else decision
 
 
+def matures_ms(
+    decision: str, hold_until_ms: int | None, refunded: bool, dispute: str | None, now_ms: int
+) -> int | None:
+    """Until when an approved commission lies in `held`; None where it does not."""
+    if decision != "approved" or refunded or dispute in ("open", "lost"):
+        return None
+    return hold_until_ms if hold_until_ms is not None and hold_until_ms > now_ms else None
+
+
 _STEPS = {
     "approve": ({"pending", "pending_review"}, "approved"),
     "reject": ({"pending", "pending_review"}, "rejected"),

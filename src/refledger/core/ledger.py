@@ -18,16 +18,32 @@ class Move:
     amount_minor: int
 
 
-def target(decision: str, commission_minor: int, refunded: bool, dispute: str | None) -> dict[str, int]:
-    """What each account should hold of a conversion's commission; the rest is the program's expense.
-
-    A full refund leaves nothing due; an open dispute keeps what would be due in reserve; a lost one nothing.
+@dataclass(frozen=True, slots=True)
+class State:
+    """What decides where a commission lies. `due_minor`: what its terms allow of what the customer has paid and not
+    got back; `is_held`: its hold is not over.
     """
-    if decision == "rejected" or refunded or dispute == "lost" or commission_minor == 0:
+
+    decision: str
+    due_minor: int
+    dispute: str | None = None
+    is_held: bool = False
+
+
+def target(state: State) -> dict[str, int]:
+    """What each account should hold of a commission; the rest is the program's expense.
+
+    An open dispute keeps what would be due in reserve; a lost one, like a rejection, leaves nothing due. Payouts are no
+    part of it: they move what an affiliate has, not what a conversion earned, so that what is taken back afterwards
+    goes out of `payable`, which may fall below zero.
+    """
+    if state.decision == "rejected" or state.dispute == "lost" or state.due_minor == 0:
         return {}
-    if dispute == "open":
-        return {"dispute_reserve": commission_minor}
-    return {"payable" if decision == "approved" else "pending": commission_minor}
+    if state.dispute == "open":
+        return {"dispute_reserve": state.due_minor}
+    if state.decision == "approved":
+        return {"held" if state.is_held else "payable": state.due_minor}
+    return {"pending": state.due_minor}
 
 
 def moves(posted: Mapping[str, int], wanted: Mapping[str, int]) -> list[Move]:

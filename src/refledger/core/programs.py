@@ -46,6 +46,8 @@ class Program:
     policy_id: str | None
     fingerprint_key: str
     lists_version: int
+    hold_days: int = 0
+    approve_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 
-from refledger.core.commissions import reckon
+from refledger.core.commissions import due_minor, reckon
 from refledger.core.conversions import shown_status
 from refledger.core.events import EventType
-from refledger.core.ledger import target
+from refledger.core.ledger import State, target
 from refledger.store import proof
 from refledger.store.engine import EVERYONE, Connection, Database
 from refledger.store.schema import ACCOUNTS
@@ -85,8 +85,10 @@ def _entries_of(conversion: Row, entries: list[Row], causes: dict[str, str]) -> 
             if entry[name] != conversion[name]:
                 yield f"{of}: entry {entry['cause']}/{entry['line']} has another {name}"
     held = {account: amount for account, amount in held.items() if amount and account != "expense"}
-    facts = (bool(conversion["refunded"]), conversion["dispute"])
-    wanted = target(conversion["decision"], conversion["commission_minor"], *facts)
+    kept = orjson.loads(conversion["record"] or "{}").get("commission", {})
+    is_held = conversion["matures_ms"] is not None
+    due = due_minor(kept, conversion)
+    wanted = target(State(conversion["decision"], due, conversion["dispute"], is_held))
     if held != wanted:
         yield f"{of}: its entries hold {held or 'nothing'}, due is {wanted or 'nothing'}"
 

@@ -61,6 +61,7 @@ def create_merchant(
                 "name": name,
                 "fingerprint_key": entropy(32).hex(),
                 "setup_version": 0,
+                "sealed_ms": 0,
                 "lists_version": 0,
                 "created_ms": now_ms,
             },

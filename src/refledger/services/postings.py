@@ -1,18 +1,13 @@
 """Turns what happened to a conversion into rows of the ledger, of events and of standings."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
 
-from refledger.core.conversions import shown_status
 from refledger.core.events import EventType
-from refledger.core.ids import make_id
-from refledger.core.ledger import moves, target
-from refledger.services.claims import Work
-from refledger.store import ledger, record
-from refledger.store.engine import Connection
+from refledger.core.ledger import Move, moves
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
@@ -21,43 +16,62 @@ Rows = dict[str, list[Row]]
 def post(
     rows: Rows,
     conversion: Mapping[str, Any],
-    posted: Mapping[str, int],
-    wanted: Mapping[str, int],
+    posted: Mapping[tuple[str, str], Mapping[str, int]],
+    wanted: Mapping[str, Mapping[str, int]],
     cause: str,
     kind: EventType,
     at_ms: int,
     counters: Mapping[str, Any] | None = None,
 ) -> None:
-    """Adds the entries from what is posted to what is wanted, and what they change in the affiliate's standing."""
-    standing: Row = {
+    """Adds the entries from what is posted to what is wanted, and what they change in each affiliate's standing.
+
+    `posted`: (conversion id, affiliate id) → account → amount. `wanted`: affiliate id → account → amount. `counters`:
+    of the conversion's own affiliate.
+    """
+    line = 0
+    for affiliate_id, accounts in wanted.items():
+        own = affiliate_id == conversion["affiliate_id"]
+        standing: Row = {
+            "merchant_id": conversion["merchant_id"],
+            "affiliate_id": affiliate_id,
+            "mode": conversion["mode"],
+            "currency": conversion["currency"],
+            **((counters or {}) if own else {}),
+        }
+        for move in moves(posted.get((conversion["id"], affiliate_id), {}), accounts):
+            rows["entries"].append(_entry(conversion, affiliate_id, move, cause, kind, line, at_ms))
+            line += 1
+            for account, sign in ((move.debit, -1), (move.credit, 1)):
+                name = f"{account}_minor"
+                standing[name] = standing.get(name, 0) + sign * move.amount_minor
+        rows["moves"].append(standing)
+
+
+def _entry(
+    conversion: Mapping[str, Any],
+    affiliate_id: str,
+    move: Move,
+    cause: str,
+    kind: EventType,
+    line: int,
+    at_ms: int,
+) -> Row:
+    return {
         "merchant_id": conversion["merchant_id"],
-        "affiliate_id": conversion["affiliate_id"],
+        "cause": cause,
+        "kind": kind.value,
+        "line": line,
+        "program_id": conversion["program_id"],
+        "affiliate_id": affiliate_id,
         "mode": conversion["mode"],
         "currency": conversion["currency"],
-        **(counters or {}),
+        "conversion_id": conversion["id"],
+        "debit": move.debit,
+        "credit": move.credit,
+        "amount_minor": move.amount_minor,
+        "at_ms": at_ms,
+        "payout_id": None,
     }
-    for line, move in enumerate(moves(posted, wanted)):
-        rows["entries"].append(
-            {
-                "merchant_id": conversion["merchant_id"],
-                "cause": cause,
-                "kind": kind.value,
-                "line": line,
-                "program_id": conversion["program_id"],
-                "affiliate_id": conversion["affiliate_id"],
-                "mode": conversion["mode"],
-                "currency": conversion["currency"],
-                "conversion_id": conversion["id"],
-                "debit": move.debit,
-                "credit": move.credit,
-                "amount_minor": move.amount_minor,
-                "at_ms": at_ms,
-            }
-        )
-        for account, sign in ((move.debit, -1), (move.credit, 1)):
-            name = f"{account}_minor"
-            standing[name] = standing.get(name, 0) + sign * move.amount_minor
-    rows["moves"].append(standing)
 
 
 def event(conversion: Mapping[str, Any], event_id: str, kind: EventType, at_ms: int, **more: Any) -> Row:
@@ -105,37 +119,6 @@ def by_standing(changes: Iterable[Row]) -> list[Row]:
             else:
                 standing[name] = standing.get(name, 0) + value
     return list(summed.values())
-
-
-def supersede(
-    connection: Connection, rows: Rows, accepted: Sequence[Work], now_ms: int, entropy: Callable[[int], bytes]
-) -> None:
-    """Rejects the unverified conversions that verified ones displace, and reverses their entries."""
-    successors = {
-        (work.merchant_id, past.id): work.conversion_id
-        for work in accepted
-        for past in work.outcome.displaces
-    }
-    if not successors:
-        return
-    found = ledger.conversions_of(connection, list(successors))
-    posted = ledger.posted(connection, successors)
-    displaced = []
-    for (merchant_id, conversion_id), successor in successors.items():
-        conversion = found[conversion_id]
-        status = shown_status("rejected", bool(conversion["refunded"]), conversion["dispute"])
-        conversion |= {"decision": "rejected", "status": status}
-        at_ms = next_ms(conversion, now_ms)
-        wanted = target(
-            "rejected", conversion["commission_minor"], conversion["refunded"], conversion["dispute"]
-        )
-        event_id = make_id("evt", at_ms, entropy(10))
-        post(rows, conversion, posted[conversion_id], wanted, event_id, EventType.SUPERSEDED, at_ms)
-        rows["events"].append(
-            event(conversion, event_id, EventType.SUPERSEDED, at_ms, superseded_by=successor)
-        )
-        displaced.append((merchant_id, conversion_id, status, at_ms))
-    record.supersede(connection, displaced)
 
 
 def new_rows() -> Rows:

@@ -9,20 +9,17 @@ from typing import Any
 
 import orjson
 
-from refledger.core.conversions import next_decision, shown_status
+from refledger.core.conversions import next_decision
 from refledger.core.decision_reasons import FRAUD
 from refledger.core.duplicates import check_identity
 from refledger.core.events import EventType
-from refledger.core.fingerprints import lock_number, order_key
-from refledger.core.ids import make_id
-from refledger.core.ledger import target
 from refledger.core.personal import PLACEHOLDER
 from refledger.core.programs import stored
 from refledger.core.refusals import Reason, Refusal, Refused
-from refledger.services import postings
 from refledger.services.credentials import Tenant
 from refledger.services.histories import confirmed_keys
 from refledger.services.notes import Entropy
+from refledger.services.settlement import find_held, key_of_order, lock_numbers, settle
 from refledger.services.writing import has_identity
 from refledger.store import ledger, record, reports, review, setup
 from refledger.store.engine import Connection, hold
@@ -38,9 +35,9 @@ def approve(
     note: str | None = None,
 ) -> None:
     """From pending or pending_review; the commission becomes payable."""
-    conversion = _held(connection, tenant, conversion_id)
+    conversion = find_held(connection, tenant, conversion_id)
     conversion |= {"decision": _next("approve", conversion), "decision_reason": reason}
-    _settle(connection, conversion, EventType.APPROVED, now_ms, entropy, reason=reason, note=note)
+    settle(connection, conversion, EventType.APPROVED, now_ms, entropy, reason=reason, note=note)
 
 
 def reject(
@@ -56,10 +53,10 @@ def reject(
 
     The reason `fraud` is remembered against the affiliate, the mailbox and the address.
     """
-    conversion = _held(connection, tenant, conversion_id)
+    conversion = find_held(connection, tenant, conversion_id)
     conversion |= {"decision": _next("reject", conversion), "decision_reason": reason}
     conversion |= {"identity": None, "order_key": None}
-    _settle(connection, conversion, EventType.REJECTED, now_ms, entropy, reason=reason, note=note)
+    settle(connection, conversion, EventType.REJECTED, now_ms, entropy, reason=reason, note=note)
     if reason == FRAUD:
         seen = {"merchant_id": tenant.merchant_id, "at_ms": now_ms, "customer_key": conversion_id}
         keys = _confirmed_keys(connection, conversion)
@@ -76,32 +73,32 @@ def reopen(
     note: str | None = None,
 ) -> None:
     """A rejected conversion returns to what it was, unless its identity has been taken meanwhile (409)."""
-    conversion = _held(connection, tenant, conversion_id)
+    conversion = find_held(connection, tenant, conversion_id)
     conversion |= {"decision": _next("reopen", conversion), "decision_reason": reason}
     _take_identity(connection, tenant, conversion)
-    _settle(connection, conversion, EventType.REOPENED, now_ms, entropy, reason=reason, note=note)
+    settle(connection, conversion, EventType.REOPENED, now_ms, entropy, reason=reason, note=note)
     keys = _confirmed_keys(connection, conversion)
     review.forget_sightings(connection, tenant.merchant_id, keys, conversion_id)
 
 
 def refund(connection: Connection, tenant: Tenant, conversion_id: str, now_ms: int, entropy: Entropy) -> None:
     """The customer has everything back: nothing is due. Recorded in every state; saying it again changes nothing."""
-    conversion = _held(connection, tenant, conversion_id)
+    conversion = find_held(connection, tenant, conversion_id)
     if conversion["refunded"]:
         return
     conversion |= {"refunded": True, "refunded_minor": conversion["revenue_minor"]}
-    _settle(connection, conversion, EventType.REFUNDED, now_ms, entropy)
+    settle(connection, conversion, EventType.REFUNDED, now_ms, entropy)
 
 
 def chargeback(
     connection: Connection, tenant: Tenant, conversion_id: str, now_ms: int, entropy: Entropy
 ) -> None:
     """The customer disputes the payment: what is due waits in reserve. Saying it again changes nothing."""
-    conversion = _held(connection, tenant, conversion_id)
+    conversion = find_held(connection, tenant, conversion_id)
     if conversion["dispute"]:
         return
     conversion["dispute"] = "open"
-    _settle(connection, conversion, EventType.CHARGEBACK, now_ms, entropy)
+    settle(connection, conversion, EventType.CHARGEBACK, now_ms, entropy)
 
 
 def balance(connection: Connection, tenant: Tenant, affiliate_id: str) -> dict[str, int]:
@@ -115,25 +112,7 @@ def balance(connection: Connection, tenant: Tenant, affiliate_id: str) -> dict[s
 def hold_all(connection: Connection, tenant: Tenant, conversion_ids: Sequence[str]) -> None:
     """For steps on many: held one after the other, two such calls could wait for each other."""
     found = ledger.conversions_of(connection, [(tenant.merchant_id, each) for each in conversion_ids])
-    hold(connection, [number for each in found.values() for number in _lock_numbers(tenant, each)])
-
-
-def _held(connection: Connection, tenant: Tenant, conversion_id: str) -> dict[str, Any]:
-    """The conversion's row, read again once its keys are held."""
-    hold(connection, _lock_numbers(tenant, _find(connection, tenant, conversion_id)))
-    return _find(connection, tenant, conversion_id)
-
-
-def _lock_numbers(tenant: Tenant, conversion: Mapping[str, Any]) -> list[int]:
-    keys = (conversion["affiliate_id"], conversion["email_key"], _order_key(tenant, conversion))
-    return [lock_number(key) for key in keys if key]
-
-
-def _find(connection: Connection, tenant: Tenant, conversion_id: str) -> dict[str, Any]:
-    found = ledger.conversions_of(connection, [(tenant.merchant_id, conversion_id)]).get(conversion_id)
-    if found is None or found["mode"] != tenant.mode:
-        raise Refused(Refusal(Reason.NOT_FOUND))
-    return found
+    hold(connection, lock_numbers(connection, tenant, list(found.values())))
 
 
 def _next(step: str, conversion: Mapping[str, Any]) -> str:
@@ -145,7 +124,7 @@ def _next(step: str, conversion: Mapping[str, Any]) -> str:
 
 def _take_identity(connection: Connection, tenant: Tenant, conversion: dict[str, Any]) -> None:
     program_id, kind = conversion["program_id"], conversion["type"]
-    of_order = _order_key(tenant, conversion)
+    of_order = key_of_order(tenant, conversion)
     own, order = review.customer_and_order(connection, tenant.merchant_id, conversion["email_key"], of_order)
     own = tuple(past for past in own if past.id != conversion["id"])
     program = setup.programs_of(connection, [(tenant.merchant_id, program_id)])[
@@ -163,40 +142,8 @@ def _take_identity(connection: Connection, tenant: Tenant, conversion: dict[str,
         conversion["identity"] = kind
 
 
-def _order_key(tenant: Tenant, conversion: Mapping[str, Any]) -> str | None:
-    if not conversion["order_id"] or conversion["type"] != "purchase":
-        return None
-    scope = (conversion["program_id"], conversion["mode"])
-    return order_key(tenant.fingerprint_key, *scope, conversion["order_id"])
-
-
 def _confirmed_keys(connection: Connection, conversion: Mapping[str, Any]) -> list[str]:
     """By the record, which outlasts the address and the mailbox themselves."""
     found = reports.decision_record(connection, conversion["merchant_id"], conversion["id"])
     known_as = orjson.loads(found or "{}").get("known_as", {})
     return list(confirmed_keys(conversion["affiliate_id"], conversion["mode"], known_as).values())
-
-
-def _settle(
-    connection: Connection,
-    conversion: dict[str, Any],
-    kind: EventType,
-    now_ms: int,
-    entropy: Entropy,
-    **told: str | None,
-) -> None:
-    """Writes the changed conversion, the entries that follow from it, and the event that causes them."""
-    facts = (bool(conversion["refunded"]), conversion["dispute"])
-    now_ms = postings.next_ms(conversion, now_ms)
-    conversion |= {"status": shown_status(conversion["decision"], *facts), "updated_ms": now_ms}
-    review.change_conversion(connection, conversion)
-    posted = ledger.posted(connection, [(conversion["merchant_id"], conversion["id"])])[conversion["id"]]
-    wanted = target(conversion["decision"], conversion["commission_minor"], *facts)
-    event_id = make_id("evt", now_ms, entropy(10))
-    rows = postings.new_rows()
-    postings.post(rows, conversion, posted, wanted, event_id, kind, now_ms)
-    more = {name: text for name, text in told.items() if text}
-    rows["events"].append(postings.event(conversion, event_id, kind, now_ms, **more))
-    record.insert_entries(connection, rows["entries"])
-    record.move_standings(connection, postings.by_standing(rows["moves"]))
-    record.insert_events(connection, rows["events"])

@@ -12,11 +12,11 @@ from refledger.core.events import EventType
 from refledger.core.fingerprints import fingerprint
 from refledger.core.ids import make_id
 from refledger.core.intake import Report
-from refledger.core.ledger import target
+from refledger.core.ledger import State, target
 from refledger.core.personal import DROPPED, PLACEHOLDER
 from refledger.core.programs import DAY_MS, HOUR_MS
 from refledger.core.refusals import Reason, Refusal
-from refledger.services import postings, whereabouts
+from refledger.services import postings, settlement, whereabouts
 from refledger.services.claims import Answer, Work
 from refledger.services.notes import Entropy
 from refledger.services.records import decision_record, dump
@@ -57,7 +57,7 @@ def write_rows(
     connection: Connection, rows: Rows, accepted: Sequence[Work], now_ms: int, entropy: Entropy
 ) -> None:
     """Writes the rows of accepted conversions. The displaced release their identities before they are taken."""
-    postings.supersede(connection, rows, accepted, now_ms, entropy)
+    settlement.supersede(connection, rows, accepted, now_ms, entropy)
     with together(connection):
         record.insert_conversions(connection, rows["conversions"])
         record.insert_decisions(connection, rows["decisions"])
@@ -95,11 +95,12 @@ def accept(
     if not attempt:
         rows["acceptances"] += _numbered(conversion, now_ms)
     event_id = make_id("evt", now_ms, entropy(10))
+    pending = target(State("pending", conversion["commission_minor"]))
     postings.post(
         rows,
         conversion,
         posted={},
-        wanted=target("pending", conversion["commission_minor"], False, None),
+        wanted={work.affiliate.id: pending},
         cause=event_id,
         kind=EventType.ACCEPTED,
         at_ms=now_ms,
@@ -158,6 +159,18 @@ def _conversion(work: Work, attempt: Mapping[str, Any] | None) -> dict[str, Any]
         "accepted_no": None if attempt else accepted + 1,
         "verified_no": verified + 1 if work.verified and not attempt else None,
         "at_ms": work.now_ms,
+        **_times(work, outcome.status),
+    }
+
+
+def _times(work: Work, status: str) -> dict[str, int | None]:
+    """What time alone will bring about. Nothing that a person has to look at is approved by itself."""
+    hold_days, approve_days = work.program.hold_days, work.program.approve_days
+    approves = approve_days is not None and work.verified and status == "pending"
+    return {
+        "hold_until_ms": work.now_ms + hold_days * DAY_MS if hold_days else None,
+        "matures_ms": None,
+        "approves_ms": work.now_ms + approve_days * DAY_MS if approves else None,
     }
 
 

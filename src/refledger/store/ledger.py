@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, and_, bindparam, cast, func, select
 
 from refledger.store.engine import Connection
-from refledger.store.schema import ACCOUNTS, conversions, entries, standings
+from refledger.store.schema import ACCOUNTS, conversions, decisions, entries, shares, standings
 from refledger.store.statements import Query, item, rows_of
 
 Pair = tuple[str, str]
@@ -15,6 +15,7 @@ _ids = rows_of("ids")
 _OF_CONVERSIONS = Query(
     select(
         entries.c.conversion_id,
+        entries.c.affiliate_id,
         entries.c.debit,
         entries.c.credit,
         cast(func.sum(entries.c.amount_minor), BigInteger),
@@ -24,7 +25,7 @@ _OF_CONVERSIONS = Query(
             entries, and_(entries.c.merchant_id == item(_ids, 0), entries.c.conversion_id == item(_ids, 1))
         )
     )
-    .group_by(entries.c.conversion_id, entries.c.debit, entries.c.credit)
+    .group_by(entries.c.conversion_id, entries.c.affiliate_id, entries.c.debit, entries.c.credit)
 )
 _CONVERSIONS = Query(
     select(conversions).select_from(
@@ -34,6 +35,22 @@ _CONVERSIONS = Query(
     )
 )
 _COLUMNS = [column.name for column in conversions.columns]
+_SHARES = Query(
+    select(shares).select_from(
+        _ids.join(
+            shares, and_(shares.c.merchant_id == item(_ids, 0), shares.c.conversion_id == item(_ids, 1))
+        )
+    )
+)
+_SHARE_COLUMNS = [column.name for column in shares.columns]
+_RECORDS = Query(
+    select(decisions.c.conversion_id, decisions.c.record).select_from(
+        _ids.join(
+            decisions,
+            and_(decisions.c.merchant_id == item(_ids, 0), decisions.c.conversion_id == item(_ids, 1)),
+        )
+    )
+)
 _STANDING = Query(
     select(
         *(standings.c[f"{account}_minor"] for account in ACCOUNTS),
@@ -47,22 +64,38 @@ _STANDING = Query(
 )
 
 
-def posted(connection: Connection, conversion_ids: Iterable[Pair]) -> dict[str, dict[str, int]]:
-    """Of (merchant id, conversion id): conversion id → account → the sum of its entries, `expense` left out."""
+def posted(connection: Connection, conversion_ids: Iterable[Pair]) -> dict[Pair, dict[str, int]]:
+    """Of (merchant id, conversion id): (conversion id, affiliate id) → account → the sum of its entries, `expense` left
+    out. Nothing for who has no entries.
+    """
     wanted = list(set(conversion_ids))
-    found: dict[str, dict[str, int]] = {conversion_id: {} for _, conversion_id in wanted}
-    for conversion_id, debit, credit, amount in (
+    found: dict[Pair, dict[str, int]] = {}
+    for conversion_id, affiliate_id, debit, credit, amount in (
         _OF_CONVERSIONS.rows(connection, ids=wanted) if wanted else []
     ):
-        held = found[conversion_id]
+        held = found.setdefault((conversion_id, affiliate_id), {})
         held[debit] = held.get(debit, 0) - amount
         held[credit] = held.get(credit, 0) + amount
     return {
-        conversion_id: {
-            account: amount for account, amount in held.items() if amount and account != "expense"
-        }
-        for conversion_id, held in found.items()
+        place: {account: amount for account, amount in held.items() if amount and account != "expense"}
+        for place, held in found.items()
     }
+
+
+def shares_of(connection: Connection, conversion_ids: Iterable[Pair]) -> dict[str, list[dict[str, Any]]]:
+    """Of (merchant id, conversion id): conversion id → the rows of what recruiters earn of it."""
+    wanted = list(set(conversion_ids))
+    found: dict[str, list[dict[str, Any]]] = {conversion_id: [] for _, conversion_id in wanted}
+    for row in _SHARES.rows(connection, ids=wanted) if wanted else []:
+        share = dict(zip(_SHARE_COLUMNS, row, strict=True))
+        found[share["conversion_id"]].append(share)
+    return found
+
+
+def records_of(connection: Connection, conversion_ids: Iterable[Pair]) -> dict[str, str]:
+    """Of (merchant id, conversion id): conversion id → its decision record, as JSON."""
+    wanted = list(set(conversion_ids))
+    return dict(_RECORDS.rows(connection, ids=wanted)) if wanted else {}
 
 
 def conversions_of(connection: Connection, ids: Sequence[Pair]) -> dict[str, dict[str, Any]]:

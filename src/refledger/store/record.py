@@ -87,6 +87,8 @@ _SUPERSEDE = Query(
         decision_reason="superseded",
         identity=None,
         order_key=None,
+        matures_ms=None,
+        approves_ms=None,
         updated_ms=number_item(_displaced, 3),
     )
 )

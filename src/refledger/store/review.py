@@ -21,6 +21,8 @@ _CHANGED = (
     "refunded",
     "refunded_minor",
     "dispute",
+    "matures_ms",
+    "approves_ms",
     "updated_ms",
 )
 _CHANGE = Query(

@@ -64,6 +64,8 @@ _PROGRAMS = Query(
         programs.c.policy_id,
         merchants.c.fingerprint_key,
         merchants.c.lists_version,
+        programs.c.hold_days,
+        programs.c.approve_days,
     ).select_from(
         _ids.join(
             programs, and_(programs.c.merchant_id == item(_ids, 0), programs.c.id == item(_ids, 1))

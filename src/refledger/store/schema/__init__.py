@@ -10,7 +10,19 @@ since the epoch, UTC (`…_ms`); money is integer minor units (`…_minor`); `�
 
 from refledger.store.columns import metadata
 from refledger.store.schema.happenings import audit, events, idempotency
-from refledger.store.schema.money import ACCOUNTS, entries, standings
+from refledger.store.schema.money import (
+    ACCOUNTS,
+    disputes,
+    entries,
+    months,
+    payout_items,
+    payouts,
+    refunds,
+    seals,
+    shares,
+    standings,
+    terms,
+)
 from refledger.store.schema.setup import (
     affiliates,
     api_key_routes,
@@ -57,6 +69,7 @@ __all__ = [
     "conversions",
     "coupons",
     "decisions",
+    "disputes",
     "door_counts",
     "entries",
     "events",
@@ -66,10 +79,17 @@ __all__ = [
     "list_entries",
     "merchants",
     "metadata",
+    "months",
+    "payout_items",
+    "payouts",
     "policies",
     "programs",
+    "refunds",
+    "seals",
+    "shares",
     "sightings",
     "slug_routes",
     "standings",
+    "terms",
     "whereabouts",
 ]

@@ -38,6 +38,9 @@ merchants = table(
     number("setup_version", server_default="0"),  # rises with each change of a program, affiliate or coupon
     number("lists_version", server_default="0"),  # rises with each change of `list_entries`
     number("created_ms"),
+    number(
+        "sealed_ms", server_default="0"
+    ),  # entries up to this time are sealed: no event is dated before it any more
 )
 
 api_keys = table(
@@ -76,6 +79,11 @@ programs = table(
     text_column("policy_id", nullable=True),  # the overrides in force; none: the default policy
     text_column("status"),  # active | paused | archived
     number("created_ms"),
+    text_column("terms_id", nullable=True),  # the version of the terms in force
+    number("hold_days", server_default="0"),  # how long after the sale an approved commission is held
+    number("approve_days", nullable=True),  # after how many days a verified pending one is approved by itself
+    number("payout_minimum_minor", server_default="0"),
+    text_column("time_zone", server_default="UTC"),  # of its months and periods; a name of the IANA database
     PrimaryKeyConstraint("merchant_id", "id"),
 )
 
@@ -95,6 +103,8 @@ affiliates = table(
     text_column("known_addresses"),  # JSON list of address text
     text_column("policy_id", nullable=True),
     number("created_ms"),
+    text_column("terms_id", nullable=True),
+    text_column("recruiter_id", nullable=True),  # the affiliate who earns a share of what this one earns
     text_column("seen_addresses", server_default="[]"),  # JSON: [[address, last seen in ms, where], …]
     PrimaryKeyConstraint("merchant_id", "id"),
     UniqueConstraint("merchant_id", "code_key"),

@@ -78,6 +78,9 @@ conversions = table(
     number("at_ms"),
     number("updated_ms"),
     text_column("leading_code", nullable=True),  # the signal that asked for the review
+    number("hold_until_ms", nullable=True),  # an approved commission is held until then
+    number("matures_ms", nullable=True),  # the same, while it lies in `held`
+    number("approves_ms", nullable=True),  # when it is approved by itself, while it waits for that
     PrimaryKeyConstraint("merchant_id", "id"),
     # One index for two ends: one conversion of each type stands for a customer, and everything that they did is
     # found.
@@ -90,6 +93,21 @@ conversions = table(
         "id",
         sqlite_where=text("decision = 'pending_review'"),
         postgresql_where=text("decision = 'pending_review'"),
+    ),
+    # What time alone brings about: of the rows that wait for it, and of no others.
+    Index(
+        "ix_conversions_maturing",
+        "merchant_id",
+        "matures_ms",
+        sqlite_where=text("matures_ms IS NOT NULL"),
+        postgresql_where=text("matures_ms IS NOT NULL"),
+    ),
+    Index(
+        "ix_conversions_approving",
+        "merchant_id",
+        "approves_ms",
+        sqlite_where=text("approves_ms IS NOT NULL"),
+        postgresql_where=text("approves_ms IS NOT NULL"),
     ),
     CheckConstraint("revenue_minor >= 0 AND commission_minor >= 0", name="amounts"),
     CheckConstraint("decision IN ('pending', 'pending_review', 'approved', 'rejected')", name="decision"),
