@@ -2,7 +2,14 @@
 
 import pytest
 
-from refledger.core.terms import MOST_MINOR, fault_in_terms, make_code, make_slug, read_amount
+from refledger.core.terms import (
+    MOST_MINOR,
+    faults_in_recruiters,
+    faults_in_terms,
+    make_code,
+    make_slug,
+    read_amount,
+)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +39,49 @@ from refledger.core.terms import MOST_MINOR, fault_in_terms, make_code, make_slu
     ],
 )
 def test_terms(kind, value, currency, fine):
-    assert (fault_in_terms({"type": kind, "value": value}, currency) is None) is fine
+    assert (faults_in_terms({"type": kind, "value": value}, "purchase", currency) == {}) is fine
+
+
+TEN = {"type": "percentage", "value": "10"}
+
+
+def tier(value, **start):
+    return {"from": start, "value": value}
+
+
+@pytest.mark.parametrize(
+    ("kind", "terms", "faults"),
+    [
+        ("purchase", {"tiers": [tier("12", conversions=5), tier("15", conversions=6)]}, []),
+        ("purchase", {"tiers": [tier("12", revenue="0.01"), tier("8", revenue="0.02")]}, []),
+        ("purchase", {"tiers": [tier("12", conversions=5), tier("15", conversions=5)]}, ["tiers"]),
+        ("purchase", {"tiers": [tier("12", revenue="5"), tier("15", revenue="4.99")]}, ["tiers"]),
+        ("purchase", {"tiers": [tier("12", revenue="5"), tier("15", conversions=9)]}, ["tiers"]),
+        ("purchase", {"tiers": [tier("12", revenue="0.001")]}, ["tiers.0.from"]),
+        ("purchase", {"tiers": [tier("12", conversions=1), tier("101", conversions=2)]}, ["tiers.1.value"]),
+        ("signup", {"tiers": [tier("12", revenue="5")]}, ["tiers.0.from"]),
+        ("purchase", {"cap": "1.001"}, ["cap"]),
+        ("purchase", {"monthly_cap": "1e3", "cap": "5"}, ["monthly_cap"]),
+        ("purchase", {"bonus": {"after": 3, "value": "0.001"}}, ["bonus.value"]),
+        ("purchase", {"bonus": {"after": 3, "value": "500.00"}, "cap": "1", "monthly_cap": "1"}, []),
+    ],
+)
+def test_each_fault_is_named_by_its_path(kind, terms, faults):
+    assert list(faults_in_terms(TEN | terms, kind, "USD")) == faults
+
+
+@pytest.mark.parametrize(
+    ("value", "most", "faults"),
+    [
+        ("5", "30", []),
+        ("30", "30", []),
+        ("30.0001", "30", ["value"]),
+        ("5", "100.1", ["most"]),
+        ("", "5", ["value"]),
+    ],
+)
+def test_recruiters_terms(value, most, faults):
+    assert list(faults_in_recruiters({"value": value, "most": most})) == faults
 
 
 def test_amounts_are_exact():

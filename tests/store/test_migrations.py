@@ -1,17 +1,19 @@
+import json
 import subprocess
 import sys
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, create_engine, insert, inspect
+from sqlalchemy import MetaData, create_engine, insert, inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
 
 from refledger.store import migrate, schema
-from refledger.store.engine import Database
+from refledger.store.engine import EVERYONE, Database
 
 
 def sqlite_shapes(connection):
@@ -112,6 +114,57 @@ def test_nothing_to_do_is_found_out_without_alembic(database_url):
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"
+
+
+def upgrade_to(database, revision):
+    config = Config()
+    config.set_main_option("script_location", str(migrate.HERE))
+    config.set_main_option("path_separator", "os")
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def test_the_terms_of_an_installation_become_their_first_version(empty_url):
+    database = Database(empty_url)
+    upgrade_to(database, "0002")
+    program = {
+        "id": "prog_1",
+        "currency": "EUR",
+        "commission": '{"purchase":{"type":"fixed","value":"1"}}',
+        "repeat_purchases": '{"months":3}',
+    }
+    own = '{"signup":{"type":"fixed","value":"2"}}'
+    with database.write() as connection:
+        before = MetaData()
+        before.reflect(connection, only=["programs", "affiliates"])
+        programs, affiliates = before.tables["programs"], before.tables["affiliates"]
+        connection.execute(insert(programs), [a_row(programs) | program])
+        for affiliate_id, terms in (("aff_2", own), ("aff_3", None)):
+            mine = {"id": affiliate_id, "code_key": affiliate_id, "commission": terms, "program_id": "prog_1"}
+            connection.execute(insert(affiliates), [a_row(affiliates) | mine])
+    migrate.upgrade(database)
+    with database.read(EVERYONE) as connection:
+        kept = connection.execute(select(schema.terms).order_by(schema.terms.c.id)).mappings().all()
+        in_force = select(schema.affiliates.c.id, schema.affiliates.c.terms_id)
+        assert dict(map(tuple, connection.execute(in_force))) == {"aff_2": "terms_2", "aff_3": None}
+    database.close()
+    assert [(row["id"], row["program_id"], row["affiliate_id"], row["version"]) for row in kept] == [
+        ("terms_1", "prog_1", None, 1),
+        ("terms_2", "prog_1", "aff_2", 1),
+    ]
+    assert [json.loads(row["document"]) for row in kept] == [
+        {
+            "currency": "EUR",
+            "commission": {"purchase": {"type": "fixed", "value": "1"}},
+            "repeat_purchases": {"months": 3},
+            "recruiter": None,
+            "hold_days": 0,
+            "approve_days": None,
+            "time_zone": "UTC",
+        },
+        {"commission": {"signup": {"type": "fixed", "value": "2"}}},
+    ]
 
 
 def test_a_second_time_there_is_nothing_to_do(database):

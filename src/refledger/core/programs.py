@@ -16,6 +16,7 @@ DEFAULT_COMMISSION = {
 }
 DEFAULT_LIMITS = {"hourly": 2, "daily": 10}
 DEFAULT_WINDOW_DAYS = 30
+DEFAULT_TIME_ZONE = "UTC"
 DEFAULT_MAX_REVENUE = Decimal("10000000.00")
 
 
@@ -48,6 +49,9 @@ class Program:
     lists_version: int
     hold_days: int = 0
     approve_days: int | None = None
+    time_zone: str = "UTC"
+    recruiter: str | None = None  # JSON: what recruiters earn
+    terms_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class Affiliate:
     known_addresses: str
     policy_id: str | None
     seen_addresses: str = "[]"
+    recruiter_id: str | None = None  # who recruited them, as long as that one is active
+    terms_id: str | None = None
 
     @property
     def is_live(self) -> bool:

@@ -6,22 +6,22 @@ connection of a transaction that may write, and answers the row as stored, with 
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from refledger.core.fingerprints import code_key, lock_number
 from refledger.core.ids import make_id
-from refledger.core.money import to_minor, to_text
+from refledger.core.money import to_minor
 from refledger.core.programs import (
     DEFAULT_COMMISSION,
     DEFAULT_LIMITS,
     DEFAULT_MAX_REVENUE,
+    DEFAULT_TIME_ZONE,
     DEFAULT_WINDOW_DAYS,
 )
-from refledger.core.terms import CODE_LENGTH, fault_in_terms, make_code, make_slug, read_amount
-from refledger.services import policies
+from refledger.core.terms import CODE_LENGTH, make_code, make_slug
+from refledger.services import policies, terms
 from refledger.services.credentials import Tenant
 from refledger.services.notes import Entropy, differences, invalid, not_found, note, taken
 from refledger.services.own_addresses import with_test_links
@@ -61,11 +61,18 @@ def create_program(
         "max_revenue_minor": to_minor(DEFAULT_MAX_REVENUE, currency)[0],
         "policy_id": None,
         "status": "active",
+        "terms_id": None,
+        "recruiter": None,
+        "hold_days": 0,
+        "approve_days": None,
+        "payout_minimum_minor": 0,
+        "time_zone": DEFAULT_TIME_ZONE,
         "created_ms": now_ms,
     }
     row = blank | _program_values(blank, wanted)
     row["slug"] = _free_slug(connection, wanted.get("slug"), row["name"], entropy)
     row["policy_id"], _ = policies.new_version(connection, tenant, row, wanted.get("policy"), now_ms, entropy)
+    row["terms_id"] = terms.new_version(connection, tenant, row, now_ms, entropy)
     program_store.add_program(connection, row)
     note(connection, tenant, "program.created", row["id"], differences({}, row), now_ms, entropy)
     return _shown(connection, tenant, row)
@@ -88,6 +95,7 @@ def update_program(
         )
         changes |= {"policy": versions} if versions else {}
     if changes:
+        values["terms_id"] = terms.new_version(connection, tenant, row | values, now_ms, entropy)
         program_store.change_program(connection, row, values)
         note(connection, tenant, "program.updated", program_id, changes, now_ms, entropy)
     return _shown(connection, tenant, row | values)
@@ -120,21 +128,10 @@ def _program_values(row: Row, wanted: Wanted) -> Row:
     }
     values |= {f"limit_{window}": most for window, most in (wanted.get("limits") or {}).items()}
     currency = wanted.get("currency") or row["currency"]
-    terms = orjson.loads(row["commission"]) | (wanted.get("commission") or {})
-    errors = _faults_in_terms(terms, currency)
-    if "commission" in wanted:
-        values["commission"] = _json(terms)
-    if "max_revenue" in wanted:
-        try:
-            values["max_revenue_minor"] = read_amount(wanted["max_revenue"], currency)
-        except ValueError as why:
-            errors["max_revenue"] = str(why)
-    elif currency != row["currency"]:
-        same = Decimal(to_text(row["max_revenue_minor"], row["currency"]))
-        values["max_revenue_minor"] = to_minor(same, currency)[0]
+    of_money, errors = terms.program_values(row, wanted, currency)
     if errors:
         raise invalid(errors)
-    return values
+    return values | of_money
 
 
 def _change_currency(connection: Connection, tenant: Tenant, row: Row, currency: str) -> None:
@@ -144,7 +141,7 @@ def _change_currency(connection: Connection, tenant: Tenant, row: Row, currency:
     if program_store.has_conversions(connection, tenant.merchant_id, row["id"]):
         raise taken("currency", "The program has conversions, so its currency stays as it is")
     for affiliate_id, own in program_store.own_terms(connection, tenant.merchant_id, row["id"]):
-        if _faults_in_terms(orjson.loads(own), currency):
+        if terms.faults_in_commission(orjson.loads(own), currency):
             raise taken("currency", f"The terms of {affiliate_id} have more decimals than {currency}")
 
 
@@ -183,11 +180,15 @@ def create_affiliate(
         "known_addresses": "[]",
         "policy_id": None,
         "seen_addresses": "[]",
+        "terms_id": None,
+        "recruiter_id": None,
         "created_ms": now_ms,
     }
     row = blank | _affiliate_values(blank, wanted, program)
+    _check_recruiter(connection, tenant, row)
     row |= _free_ref_code(connection, tenant, row, wanted.get("ref_code"), entropy)
     row["policy_id"], _ = policies.new_version(connection, tenant, row, wanted.get("policy"), now_ms, entropy)
+    row["terms_id"] = terms.new_version(connection, tenant, row, now_ms, entropy)
     affiliate_store.add_affiliate(connection, row, program["currency"])
     note(connection, tenant, "affiliate.created", row["id"], differences({}, row), now_ms, entropy)
     return _shown_affiliate(connection, tenant, program, row)
@@ -199,6 +200,7 @@ def update_affiliate(
     program = _held_program(connection, tenant, _affiliate(connection, tenant, affiliate_id)["program_id"])
     row = _affiliate(connection, tenant, affiliate_id)  # again: another may have changed it meanwhile
     values = _affiliate_values(row, wanted, program)
+    _check_recruiter(connection, tenant, row | values)
     if wanted.get("ref_code"):
         values |= _free_ref_code(connection, tenant, row, wanted["ref_code"], entropy)
     changes = differences(row, values)
@@ -208,6 +210,7 @@ def update_affiliate(
         )
         changes |= {"policy": versions} if versions else {}
     if changes:
+        values["terms_id"] = terms.new_version(connection, tenant, row | values, now_ms, entropy)
         affiliate_store.change_affiliate(connection, row, values)
         note(connection, tenant, "affiliate.updated", affiliate_id, changes, now_ms, entropy)
     return _shown_affiliate(connection, tenant, program, row | values)
@@ -220,7 +223,7 @@ def get_affiliate(connection: Connection, tenant: Tenant, affiliate_id: str) -> 
 
 def _affiliate_values(row: Row, wanted: Wanted, program: Row) -> Row:
     """The columns that `wanted` sets; null clears what is the affiliate's own, so that the program's holds again."""
-    values = {name: wanted[name] for name in ("email", "name", "status") if name in wanted}
+    values = {name: wanted[name] for name in ("email", "name", "status", "recruiter_id") if name in wanted}
     if "known_addresses" in wanted:
         values["known_addresses"] = _json(wanted["known_addresses"])
     if "limits" in wanted:
@@ -229,11 +232,24 @@ def _affiliate_values(row: Row, wanted: Wanted, program: Row) -> Row:
     if "commission" not in wanted:
         return values
     own = wanted["commission"] and (orjson.loads(row["commission"] or "{}") | wanted["commission"])
-    own = {kind: terms for kind, terms in (own or {}).items() if terms is not None}
-    errors = _faults_in_terms(own, program["currency"])
+    own = {kind: each for kind, each in (own or {}).items() if each is not None}
+    errors = terms.faults_in_commission(own, program["currency"])
     if errors:
         raise invalid(errors)
     return values | {"commission": _json(own) if own else None}
+
+
+def _check_recruiter(connection: Connection, tenant: Tenant, row: Row) -> None:
+    """Another affiliate of the program, whose own recruiters do not lead back to this one. The program is held."""
+    recruiter_id, passed = row["recruiter_id"], {row["id"]}
+    while recruiter_id is not None:
+        if recruiter_id in passed:
+            raise invalid({"recruiter_id": "must not lead back to the affiliate themselves"})
+        passed.add(recruiter_id)
+        recruiter = affiliate_store.affiliate(connection, tenant.merchant_id, recruiter_id)
+        if recruiter is None or recruiter["program_id"] != row["program_id"]:
+            raise invalid({"recruiter_id": "is no affiliate of the program"})
+        recruiter_id = recruiter["recruiter_id"]
 
 
 def _free_ref_code(
@@ -342,14 +358,6 @@ def _shown(connection: Connection, tenant: Tenant, row: Row) -> Row:
 def _shown_affiliate(connection: Connection, tenant: Tenant, program: Row, row: Row) -> Row:
     (shown,) = with_test_links(tenant.fingerprint_key, program["slug"], [_shown(connection, tenant, row)])
     return shown
-
-
-def _faults_in_terms(commission: Mapping[str, Any], currency: str) -> dict[str, str]:
-    return {
-        f"commission.{kind}.value": why
-        for kind, terms in commission.items()
-        if (why := fault_in_terms(terms, currency))
-    }
 
 
 def _code_key(tenant: Tenant, program_id: str, code: str) -> str:

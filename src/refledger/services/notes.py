@@ -14,7 +14,7 @@ from refledger.store.engine import Connection
 Entropy = Callable[[int], bytes]
 
 # Columns that are stand-ins for others, or told in another way.
-_UNTOLD = frozenset({"merchant_id", "id", "code_key", "policy_id", "created_ms"})
+_UNTOLD = frozenset({"merchant_id", "id", "code_key", "policy_id", "terms_id", "created_ms"})
 
 
 def invalid(errors: Mapping[str, str]) -> Refused:
@@ -75,6 +75,6 @@ def _told(name: str, value: Any) -> Any:
         return f"{local[:1]}…@{domain}"
     if name == "known_addresses":
         return f"{len(orjson.loads(value))} addresses"
-    if name in ("commission", "repeat_purchases", "allowed_hosts", "allowed_origins"):
+    if name in ("commission", "recruiter", "repeat_purchases", "allowed_hosts", "allowed_origins"):
         return orjson.loads(value)
     return value

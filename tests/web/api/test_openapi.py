@@ -35,6 +35,7 @@ MANAGED = [
     "GET /v1/programs/{program_id}/policy/shadow",
     "GET /v1/programs/{program_id}/policy/versions",
     "GET /v1/programs/{program_id}/policy/versions/{version}",
+    "GET /v1/programs/{program_id}/terms/versions",
     "GET /v1/review",
     "GET /v1/signals",
     "POST /v1/attempts/{attempt_id}/accept",

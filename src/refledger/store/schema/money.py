@@ -70,18 +70,20 @@ shares = table(
     CheckConstraint("commission_minor >= 0", name="amount"),
 )
 
-# An affiliate's month, in the program's time zone: what tiers, bonuses and caps look at. Kept where terms ask for it.
+# An affiliate's conversions of one type in a month of the program's time zone: what tiers, bonuses and caps look at.
+# Kept where terms ask for it.
 months = table(
     "months",
     merchant(),
     text_column("affiliate_id"),
     text_column("mode"),
-    number("month"),  # 202611
+    text_column("type"),
+    number("month"),  # 202611; 0: of all months
     text_column("counts"),  # accepted | verified
     number("conversions"),
     number("revenue_minor"),
     number("commission_minor"),
-    PrimaryKeyConstraint("merchant_id", "affiliate_id", "mode", "month", "counts"),
+    PrimaryKeyConstraint("merchant_id", "affiliate_id", "mode", "type", "month", "counts"),
 )
 
 # Every version of a program's or an affiliate's terms.

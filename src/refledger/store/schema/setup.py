@@ -80,6 +80,7 @@ programs = table(
     text_column("status"),  # active | paused | archived
     number("created_ms"),
     text_column("terms_id", nullable=True),  # the version of the terms in force
+    text_column("recruiter", nullable=True),  # JSON: {"value", "most"}, what recruiters earn; none: nothing
     number("hold_days", server_default="0"),  # how long after the sale an approved commission is held
     number("approve_days", nullable=True),  # after how many days a verified pending one is approved by itself
     number("payout_minimum_minor", server_default="0"),

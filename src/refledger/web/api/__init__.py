@@ -16,12 +16,14 @@ from refledger.web.api import (
     policies,
     programs,
     review,
+    terms,
 )
 from refledger.web.api.door import House
 
 ROUTERS = (
     programs.routes,
     policies.routes,
+    terms.routes,
     affiliates.routes,
     conversions.routes,
     review.routes,

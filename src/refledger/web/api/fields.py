@@ -18,6 +18,7 @@ _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?\Z")
 _CODE = re.compile(r"[A-Za-z0-9._-]{3,64}\Z")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\Z")
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+/-]{0,63}\Z")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _DECIMAL = re.compile(r"\d{1,20}(?:\.\d{1,10})?\Z", re.ASCII)
 
@@ -208,6 +209,12 @@ RepeatPurchases = Annotated[
             "description": "Whether further orders of a customer earn too: none, all, or those of the first months.",
         }
     ),
+]
+TimeZone = Annotated[
+    str,
+    BeforeValidator(text(64)),
+    AfterValidator(_matching(_ZONE, "must be a name like Europe/Berlin")),
+    _schema(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,63}$", examples=["Europe/Berlin"]),
 ]
 Limit = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 Mode = Literal["live", "test"]

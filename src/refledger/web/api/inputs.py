@@ -5,7 +5,15 @@ import binascii
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from refledger.core.decision_reasons import REASONS
 from refledger.core.intake import CONVERSION_TYPES
@@ -24,10 +32,37 @@ class Body(BaseModel):
 
     def given(self) -> dict[str, Any]:
         """Only what the call names: null is a wish, absence is none."""
-        return self.model_dump(exclude_unset=True)
+        return self.model_dump(exclude_unset=True, by_alias=True)
 
 
 # ── programs, affiliates, coupons ────────────────────────────────────────────────────────────────────────────────
+
+
+class TierStart(Body):
+    """How many conversions of the type the affiliate had in the month before, or how much revenue of them."""
+
+    conversions: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)] = None
+    revenue: fields.Decimal = None
+
+    @model_validator(mode="after")
+    def _one(self):
+        if len(self.model_fields_set) != 1:
+            raise ValueError("must be either conversions or revenue")
+        return self
+
+
+class Tier(Body):
+    """A value in place of the terms' own, from so much on."""
+
+    from_: TierStart = Field(alias="from")
+    value: fields.Decimal
+
+
+class Bonus(Body):
+    """Once: on the conversion that follows so many of its type."""
+
+    after: Annotated[int, Field(strict=True, ge=0, le=1_000_000_000)]
+    value: fields.Decimal
 
 
 class Terms(Body):
@@ -35,6 +70,19 @@ class Terms(Body):
 
     type: Literal["percentage", "fixed"]
     value: fields.Decimal
+    tiers: Annotated[list[Tier], Field(min_length=1, max_length=20)] = Field(
+        None, description="In rising order: the last one that the affiliate's month has reached."
+    )
+    bonus: Bonus = None
+    cap: fields.Decimal = Field(None, description="At most this much for one conversion, without a bonus.")
+    monthly_cap: fields.Decimal = Field(None, description="At most this much for an affiliate's month.")
+
+
+class Recruiters(Body):
+    """What an affiliate's recruiter earns: percentages of the revenue."""
+
+    value: fields.Decimal
+    most: fields.Decimal = Field(description="Affiliate and recruiter together never earn more of a sale.")
 
 
 class Commission(Body):
@@ -85,6 +133,18 @@ class _ProgramFields(Body):
     limits: Limits = None
     attribution: Literal["last", "first"] = None
     max_revenue: fields.Decimal = Field(None, description="The largest amount a report may carry.")
+    recruiter: Recruiters | None = Field(None, description="Null: recruiters earn nothing.")
+    hold_days: Annotated[int, Field(strict=True, ge=0, le=3650)] = Field(
+        None, description="How long after the sale an approved commission is held."
+    )
+    approve_days: Annotated[int, Field(strict=True, ge=0, le=3650)] | None = Field(
+        None,
+        description="After so many days a verified, pending conversion is approved by itself; null: never.",
+    )
+    payout_minimum: fields.Decimal = Field(None, description="What is less waits for a later payout.")
+    time_zone: fields.TimeZone = Field(
+        None, description="Of months and periods; a name of the IANA database."
+    )
     policy: fields.Overrides | None = Field(None, description="Overrides of the default policy.")
     status: PROGRAM_STATUSES = None
 
@@ -105,6 +165,9 @@ class _AffiliateFields(Body):
     status: AFFILIATE_STATUSES = None
     limits: OwnLimits | None = None
     commission: OwnCommission | None = None
+    recruiter_id: fields.Text200 | None = Field(
+        None, description="The affiliate of the program who recruited them."
+    )
     known_addresses: list[fields.KnownAddress] = Field(
         None, max_length=100, description="Addresses and ranges that are known to be the affiliate's own."
     )
@@ -266,11 +329,11 @@ class ListsQuery(PageQuery):
 
 class OfAffiliate(Body):
     affiliate_id: fields.Text200 | None = Field(
-        None, description="Of this affiliate's own overrides instead of the program's."
+        None, description="Of this affiliate's own instead of the program's."
     )
 
 
-class PolicyVersionsQuery(PageQuery, OfAffiliate):
+class VersionsQuery(PageQuery, OfAffiliate):
     pass
 
 

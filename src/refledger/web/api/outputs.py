@@ -40,9 +40,33 @@ class Error(Shown):
     request_id: str
 
 
+class TierStart(Shown):
+    conversions: int | None = None
+    revenue: str | None = None
+
+
+class Tier(Shown):
+    from_: TierStart = Field(alias="from")
+    value: str
+
+
+class Bonus(Shown):
+    after: int
+    value: str
+
+
 class Terms(Shown):
     type: Literal["percentage", "fixed"]
     value: str
+    tiers: list[Tier] | None = None
+    bonus: Bonus | None = None
+    cap: str | None = None
+    monthly_cap: str | None = None
+
+
+class Recruiters(Shown):
+    value: str
+    most: str
 
 
 class ProgramCommission(Shown):
@@ -79,6 +103,11 @@ class Program(Object):
     limits: ProgramLimits
     attribution: Literal["last", "first"]
     max_revenue: str
+    recruiter: Recruiters | None = Field(description="Null: recruiters earn nothing.")
+    hold_days: int
+    approve_days: int | None
+    payout_minimum: str
+    time_zone: str
     status: PROGRAM_STATUSES
     policy: dict[str, Any] | None = Field(description="Overrides of the default policy.")
     policy_version: int = Field(description="0: none of its own.")
@@ -99,11 +128,22 @@ class Affiliate(Object):
     status: AFFILIATE_STATUSES
     limits: AffiliateLimits | None = Field(description="Null: the program's.")
     commission: AffiliateCommission | None = Field(description="Own terms; null: the program's.")
+    recruiter_id: str | None
     known_addresses: list[str]
     seen_addresses: list[SeenAddress] = Field(description="Where they were seen themselves lately.")
     test_link: str = Field(description="The affiliate's own link, for trying: a path without a public URL.")
     policy: dict[str, Any] | None
     policy_version: int
+
+
+class TermsVersion(Object):
+    object: Literal["terms_version"]
+    program_id: str
+    affiliate_id: str | None = Field(description="Of an affiliate's own terms.")
+    version: int
+    in_force: bool
+    actor: str | None
+    terms: dict[str, Any]
 
 
 class Coupon(Object):
@@ -280,6 +320,10 @@ class Page(Shown):
 
 class Programs(Page):
     data: list[Program]
+
+
+class TermsVersions(Page):
+    data: list[TermsVersion]
 
 
 class Affiliates(Page):

@@ -45,7 +45,7 @@ def put_policy(call: Caller, program_id: str, overrides: Annotated[Overrides, Bo
 
 @routes.get("/programs/{program_id}/policy/versions", response_model=outputs.PolicyVersions, tags=["Policy"])
 def list_policy_versions(
-    call: Caller, program_id: str, query: Annotated[inputs.PolicyVersionsQuery, Query()]
+    call: Caller, program_id: str, query: Annotated[inputs.VersionsQuery, Query()]
 ) -> Response:
     """Every version of the program's overrides, or of an affiliate's own, newest first."""
 

@@ -59,6 +59,11 @@ def program(row: Row, mode: str) -> Row:
         "limits": {"hourly": row["limit_hourly"], "daily": row["limit_daily"]},
         "attribution": row["attribution"],
         "max_revenue": to_text(row["max_revenue_minor"], row["currency"]),
+        "recruiter": _json(row["recruiter"]),
+        "hold_days": row["hold_days"],
+        "approve_days": row["approve_days"],
+        "payout_minimum": to_text(row["payout_minimum_minor"], row["currency"]),
+        "time_zone": row["time_zone"],
         "status": row["status"],
         **_policy_of(row),
     }
@@ -75,6 +80,7 @@ def affiliate(row: Row, mode: str, public_url: str = "") -> Row:
         "status": row["status"],
         "limits": None if set(own_limits.values()) == {None} else own_limits,
         "commission": _json(row["commission"]),
+        "recruiter_id": row["recruiter_id"],
         "known_addresses": _json(row["known_addresses"]),
         "seen_addresses": [
             {"address": address, "last_seen_at": time_text(at_ms), "where": where}
@@ -118,6 +124,18 @@ def policy_version(row: Row, mode: str) -> Row:
         "in_force": row["in_force"],
         "actor": row["actor"],
         "overrides": _json(row["document"]),
+    }
+
+
+def terms_version(row: Row, mode: str) -> Row:
+    return {
+        **_base("terms_version", row, mode, row["created_ms"]),
+        "program_id": row["program_id"],
+        "affiliate_id": row["affiliate_id"],
+        "version": row["version"],
+        "in_force": row["in_force"],
+        "actor": row["actor"],
+        "terms": _json(row["document"]),
     }
 
 

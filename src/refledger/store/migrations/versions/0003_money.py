@@ -15,6 +15,7 @@ OF_MERCHANTS = ("shares", "months", "terms", "refunds", "disputes", "payouts", "
 def upgrade() -> None:
     _columns()
     _earned()
+    _first_versions()
     _refunds_and_disputes()
     _payouts()
     _table(
@@ -35,6 +36,7 @@ def upgrade() -> None:
 def _columns() -> None:
     op.add_column("merchants", _number("sealed_ms", server_default="0"))
     op.add_column("programs", _text("terms_id", nullable=True))
+    op.add_column("programs", _text("recruiter", nullable=True))
     op.add_column("programs", _number("hold_days", server_default="0"))
     op.add_column("programs", _number("approve_days", nullable=True))
     op.add_column("programs", _number("payout_minimum_minor", server_default="0"))
@@ -71,12 +73,15 @@ def _earned() -> None:
         _text("merchant_id"),
         _text("affiliate_id"),
         _text("mode"),
+        _text("type"),
         _number("month"),
         _text("counts"),
         _number("conversions"),
         _number("revenue_minor"),
         _number("commission_minor"),
-        sa.PrimaryKeyConstraint("merchant_id", "affiliate_id", "mode", "month", "counts", name="pk_months"),
+        sa.PrimaryKeyConstraint(
+            "merchant_id", "affiliate_id", "mode", "type", "month", "counts", name="pk_months"
+        ),
     )
     _table(
         "terms",
@@ -89,6 +94,27 @@ def _earned() -> None:
         _number("created_ms"),
         sa.PrimaryKeyConstraint("merchant_id", "id", name="pk_terms"),
     )
+
+
+def _first_versions() -> None:
+    """The terms that programs and affiliates have by now, as their version 1. Ids keep the time of their holders'."""
+    program = (
+        """'{"currency":"' || currency || '","commission":' || commission || ',"repeat_purchases":' """
+        """|| repeat_purchases || ',"recruiter"\\:null,"hold_days"\\:0,"approve_days"\\:null,"time_zone":"UTC"}'"""
+    )
+    for table, program_id, affiliate_id, document in (
+        ("programs", "id", "NULL", program),
+        ("affiliates", "program_id", "id", """'{"commission":' || commission || '}'"""),
+    ):
+        version_id = "'terms_' || substr(id, strpos(id, '_') + 1)"
+        if op.get_bind().dialect.name == "sqlite":
+            version_id = "'terms_' || substr(id, instr(id, '_') + 1)"
+        op.execute(f"UPDATE {table} SET terms_id = {version_id} WHERE commission IS NOT NULL")
+        op.execute(
+            "INSERT INTO terms (merchant_id, id, program_id, affiliate_id, version, document, created_ms) "
+            f"SELECT merchant_id, terms_id, {program_id}, {affiliate_id}, 1, {document}, created_ms "
+            f"FROM {table} WHERE terms_id IS NOT NULL"
+        )
 
 
 def _refunds_and_disputes() -> None:
