@@ -20,6 +20,7 @@ from refledger.services.orphans import end_with_parent
 from refledger.services.own_addresses import OwnAddresses
 from refledger.services.readiness import checks
 from refledger.services.routes import Routes
+from refledger.services.sealing import Sealing
 from refledger.services.tracking import Tracking
 from refledger.services.visitor import Trusted
 from refledger.settings import Settings, load
@@ -59,6 +60,7 @@ class _Parts:
     buffer: ClickBuffer
     origins: Origins
     housekeeping: Housekeeping
+    sealing: Sealing
     checkpoints: Checkpoints
     access: logs.AccessLog
 
@@ -133,6 +135,7 @@ def _parts(settings: Settings, observers: Observers, clock: Callable[[], int], e
             clock,
             {"addresses": settings.keep_addresses_days, "mailboxes": settings.keep_mailboxes_days},
         ),
+        Sealing(database, clock),
         Checkpoints(database),
         logs.AccessLog(settings.log_level, logs.style_of(settings.log_format)),
     )
@@ -149,6 +152,7 @@ def _lifespan(parts: _Parts, settings: Settings):
         parts.desk.open(asyncio.get_running_loop())
         parts.buffer.open()
         parts.housekeeping.open()
+        parts.sealing.open()
         parts.checkpoints.open()
         # What was made until now lives as long as the process: collecting garbage need not look at it again.
         gc.collect()
@@ -157,6 +161,7 @@ def _lifespan(parts: _Parts, settings: Settings):
         await asyncio.to_thread(parts.desk.close, settings.drain_s)
         await asyncio.to_thread(parts.buffer.drain, settings.drain_s)
         await asyncio.to_thread(parts.housekeeping.close)
+        await asyncio.to_thread(parts.sealing.close)
         await asyncio.to_thread(parts.checkpoints.close)
         await asyncio.to_thread(parts.origins.close)
         parts.access.flush()

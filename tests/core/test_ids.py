@@ -6,7 +6,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refledger.core.ids import make_id, make_short_id
+from refledger.core.ids import make_id, make_short_id, time_ms
 
 TIMES_MS = st.integers(0, 2**48 - 1)
 ENTROPY = st.binary(min_size=10, max_size=10)
@@ -26,7 +26,7 @@ def test_the_time_can_be_read_back(at_ms):
     value = 0
     for letter in make_id("x", at_ms, b"\xff" * 10).removeprefix("x_"):
         value = value * 32 + alphabet.index(letter)
-    assert value >> 80 == at_ms
+    assert value >> 80 == at_ms == time_ms(make_id("x", at_ms, b"\xff" * 10))
     assert value >> 76 & 0xF == 7 and value >> 62 & 0b11 == 0b10  # a UUID of version 7
 
 

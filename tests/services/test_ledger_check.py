@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from refledger.services import ledger_check, steps
+from tests.builders import unguard
 
 
 @pytest.fixture
@@ -20,12 +21,7 @@ def history(shop, counter):
     shop.change_program(limits={"hourly": 100, "daily": 100})
     counter.purchase("squat@example.com", secret=True)
     waiting = counter.purchase("waiting@example.com").id
-    for table in ("entries", "events"):
-        if not shop.database.is_sqlite:
-            shop.run(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-            continue
-        for deed in ("update", "delete"):
-            shop.run(f"DROP TRIGGER {table}_no_{deed}")
+    unguard(shop)
     return {"done": done, "waiting": waiting}
 
 

@@ -29,6 +29,14 @@ def make_id(prefix: str, at_ms: int, entropy: bytes) -> str:
     )
 
 
+def time_ms(made: str) -> int:
+    """When an id was made; 0 for none at all. Raises ValueError where it is not one of ours."""
+    value = 0
+    for letter in made.partition("_")[2][:10]:
+        value = value * 32 + _ALPHABET.index(letter)
+    return value
+
+
 @lru_cache(maxsize=16)
 def _time(at_ms: int) -> str:
     return "".join(_PAIRS[at_ms >> shift & 1023] for shift in (40, 30, 20, 10, 0))

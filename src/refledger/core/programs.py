@@ -9,6 +9,7 @@ import orjson
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
 
 DEFAULT_COMMISSION = {
     "purchase": {"type": "percentage", "value": "10"},

@@ -25,7 +25,7 @@ from refledger.services.claims import Claim, Credential, Wording, Work
 from refledger.services.credentials import Tenant
 from refledger.services.notes import Entropy
 from refledger.services.setups import name
-from refledger.store import history, record, review, setup
+from refledger.store import history, record, review, seals, setup
 from refledger.store.engine import Connection, hold
 
 
@@ -148,6 +148,7 @@ def _work(
     revenue_minor = to_minor(report.revenue, program.currency)[0] if report.revenue is not None else 0
     address = addresses.parse(report.address) if report.address else None
     kind = "secret" if attempt["verified"] else "publishable"
+    sealed_ms = seals.sealed_ms(connection, tenant.merchant_id)
     asked_under = then.get("idempotency", {})
     work = Work(
         Claim(
@@ -160,7 +161,7 @@ def _work(
             idempotency_key=asked_under.get("key"),
             body_key=asked_under.get("body_key", ""),
         ),
-        Credential(tenant.merchant_id, tenant.key_id, kind, tenant.mode),
+        Credential(tenant.merchant_id, tenant.key_id, kind, tenant.mode, sealed_ms),
         program,
         tenant.fingerprint_key,
         screened=Screened(report, program, email, revenue_minor, attribution, None, report.warnings),

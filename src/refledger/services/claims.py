@@ -61,6 +61,7 @@ class Credential(NamedTuple):
     key_id: str
     kind: str
     mode: str
+    sealed_ms: int  # what happens now is dated after it (`services.sealing`)
 
 
 @dataclass(slots=True)

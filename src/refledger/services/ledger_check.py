@@ -10,6 +10,7 @@ from refledger.core.commissions import due_minor, reckon
 from refledger.core.conversions import shown_status
 from refledger.core.events import EventType
 from refledger.core.ledger import State, target
+from refledger.services.chain_check import broken_seals
 from refledger.store import proof
 from refledger.store.engine import EVERYONE, Connection, Database
 from refledger.store.schema import ACCOUNTS
@@ -28,6 +29,7 @@ def verify(database: Database, tell: Callable[[int, int], None] | None = None) -
     with database.read(EVERYONE) as connection:
         yield from _standings(connection)
         yield from _conversions(connection, tell or (lambda done, total: None))
+        yield from broken_seals(connection, lambda entries: None)
 
 
 def _standings(connection: Connection) -> Iterator[str]:

@@ -101,10 +101,10 @@ def event(conversion: Mapping[str, Any], event_id: str, kind: EventType, at_ms: 
 
 
 def next_ms(conversion: Mapping[str, Any], now_ms: int) -> int:
-    """The time of what happens to a conversion now: later than what happened before, whatever a clock does, for
-    events are told apart by their times.
+    """The time of what happens to a conversion now: later than what happened before and than what is sealed, whatever a
+    clock does, for events are told apart by their times.
     """
-    return max(now_ms, conversion["updated_ms"] + 1)
+    return max(now_ms, conversion["updated_ms"] + 1, conversion["sealed_ms"] + 1)
 
 
 def by_standing(changes: Iterable[Row]) -> list[Row]:

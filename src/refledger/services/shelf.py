@@ -47,7 +47,7 @@ class Shelf:
                 self._drop(merchant_id)
             self._versions[merchant_id] = version
         return {
-            each: Credential(*place, *found[place][:2])
+            each: Credential(*place, *found[place][:3])
             for each in wanted
             if (place := self._routes.get(each)) in found
         }

@@ -74,14 +74,15 @@ def accept(
     rows: Rows, work: Work, now_ms: int, entropy: Entropy, attempt: Mapping[str, Any] | None = None
 ) -> None:
     """Adds the rows of an accepted conversion. One accepted from an attempt is dated at the attempt's time
-    (`work.now_ms`), its entries now, and it counts towards no limit.
+    (`work.now_ms`), its entries now, and it counts towards no limit. No entry is dated before what is sealed.
     """
     found = decision_record(work) | _from_attempt(attempt)
     click = found.get("facts", {}).get("click")
     # Where the merchant chose the affiliate, the click that was found then is perhaps another's.
     has_click = click and work.screened.attribution.via != "merchant"
+    at_ms = max(now_ms, work.credential.sealed_ms + 1)
     conversion = _conversion(work, attempt) | {
-        "updated_ms": now_ms,
+        "updated_ms": at_ms,
         "score": found.get("fraud", {}).get("score", 0),
         "leading_code": found.get("fraud", {}).get("leading"),
         "click_id": click["id"] if has_click else None,
@@ -94,7 +95,7 @@ def accept(
     counters = {"accepted_count": 1, "verified_count": int(work.verified), "last_accepted_ms": now_ms}
     if not attempt:
         rows["acceptances"] += _numbered(conversion, now_ms)
-    event_id = make_id("evt", now_ms, entropy(10))
+    event_id = make_id("evt", at_ms, entropy(10))
     pending = target(State("pending", conversion["commission_minor"]))
     postings.post(
         rows,
@@ -103,10 +104,10 @@ def accept(
         wanted={work.affiliate.id: pending},
         cause=event_id,
         kind=EventType.ACCEPTED,
-        at_ms=now_ms,
+        at_ms=at_ms,
         counters=None if attempt else counters,
     )
-    rows["events"].append(postings.event(conversion, event_id, EventType.ACCEPTED, now_ms))
+    rows["events"].append(postings.event(conversion, event_id, EventType.ACCEPTED, at_ms))
     rows["whereabouts"] += whereabouts.left_by(work)
     rows["sightings"] += [
         {

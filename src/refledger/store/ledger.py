@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, and_, bindparam, cast, func, select
 
 from refledger.store.engine import Connection
-from refledger.store.schema import ACCOUNTS, conversions, decisions, entries, shares, standings
+from refledger.store.schema import ACCOUNTS, conversions, decisions, entries, merchants, shares, standings
 from refledger.store.statements import Query, item, rows_of
 
 Pair = tuple[str, str]
@@ -28,13 +28,13 @@ _OF_CONVERSIONS = Query(
     .group_by(entries.c.conversion_id, entries.c.affiliate_id, entries.c.debit, entries.c.credit)
 )
 _CONVERSIONS = Query(
-    select(conversions).select_from(
+    select(conversions, merchants.c.sealed_ms).select_from(
         _ids.join(
             conversions, and_(conversions.c.merchant_id == item(_ids, 0), conversions.c.id == item(_ids, 1))
-        )
+        ).join(merchants, merchants.c.merchant_id == item(_ids, 0))
     )
 )
-_COLUMNS = [column.name for column in conversions.columns]
+_COLUMNS = [*(column.name for column in conversions.columns), "sealed_ms"]
 _SHARES = Query(
     select(shares).select_from(
         _ids.join(
@@ -99,7 +99,7 @@ def records_of(connection: Connection, conversion_ids: Iterable[Pair]) -> dict[s
 
 
 def conversions_of(connection: Connection, ids: Sequence[Pair]) -> dict[str, dict[str, Any]]:
-    """Of (merchant id, conversion id): conversion id → the conversion's whole row."""
+    """Of (merchant id, conversion id): conversion id → the conversion's whole row, and its merchant's `sealed_ms`."""
     wanted = list(set(ids))
     rows = _CONVERSIONS.rows(connection, ids=wanted) if wanted else []
     found = (dict(zip(_COLUMNS, row, strict=True)) for row in rows)

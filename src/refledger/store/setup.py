@@ -34,7 +34,12 @@ _ROUTES = Query(
 _ids = rows_of("ids")
 _KEYS = Query(
     select(
-        api_keys.c.merchant_id, api_keys.c.id, api_keys.c.kind, api_keys.c.mode, merchants.c.setup_version
+        api_keys.c.merchant_id,
+        api_keys.c.id,
+        api_keys.c.kind,
+        api_keys.c.mode,
+        merchants.c.sealed_ms,
+        merchants.c.setup_version,
     ).select_from(
         _ids.join(
             api_keys,
@@ -151,8 +156,10 @@ def routes_of(connection: Connection, hashes: Iterable[str]) -> dict[str, Pair]:
     return {key_hash: (merchant_id, key_id) for key_hash, merchant_id, key_id in found}
 
 
-def keys_in_force(connection: Connection, ids: Iterable[Pair]) -> dict[Pair, tuple[str, str, int]]:
-    """(merchant id, key id) → (kind, mode, version of the merchant's set-up), of keys that are not revoked."""
+def keys_in_force(connection: Connection, ids: Iterable[Pair]) -> dict[Pair, tuple[str, str, int, int]]:
+    """(merchant id, key id) → (kind, mode, the merchant's `sealed_ms`, version of their set-up), of keys that are not
+    revoked.
+    """
     return {(row[0], row[1]): row[2:] for row in _look_up(_KEYS, connection, ids)}
 
 
