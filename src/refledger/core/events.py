@@ -11,3 +11,8 @@ class EventType(StrEnum):
     REOPENED = "conversion.reopened"
     REFUNDED = "conversion.refunded"
     CHARGEBACK = "conversion.chargeback"
+    MATURED = "conversion.matured"
+    PAYOUT_CREATED = "payout.created"
+    PAYOUT_PAID = "payout.paid"
+    PAYOUT_FAILED = "payout.failed"
+    PAYOUT_CANCELLED = "payout.cancelled"

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     CONFLICT = "conflict"
     ILLEGAL_STATUS = "illegal_status"
+    NOTHING_TO_PAY = "nothing_to_pay"
     NOT_ACCEPTABLE_ATTEMPT = "not_acceptable_attempt"
     ORIGIN_NOT_ALLOWED = "origin_not_allowed"
     HEADERS_TOO_LARGE = "headers_too_large"

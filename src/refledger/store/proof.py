@@ -21,11 +21,15 @@ _CONVERSIONS = (
     )
     .order_by(conversions.c.merchant_id, conversions.c.id)
 )
-_ENTRIES = select(entries).order_by(
-    entries.c.merchant_id, entries.c.conversion_id, entries.c.cause, entries.c.line
+_ENTRIES = (
+    select(entries)
+    .where(entries.c.payout_id.is_(None))
+    .order_by(entries.c.merchant_id, entries.c.conversion_id, entries.c.cause, entries.c.line)
 )
-_EVENTS = select(events.c.merchant_id, events.c.subject_id, events.c.id, events.c.type).order_by(
-    events.c.merchant_id, events.c.subject_id, events.c.id
+_EVENTS = (
+    select(events.c.merchant_id, events.c.subject_id, events.c.id, events.c.type)
+    .where(events.c.type.startswith("conversion."))
+    .order_by(events.c.merchant_id, events.c.subject_id, events.c.id)
 )
 _STANDINGS = select(standings).order_by(standings.c.merchant_id, standings.c.affiliate_id, standings.c.mode)
 _ACCEPTED = select(

@@ -137,7 +137,9 @@ def list_audit(
     before_id: str | None,
 ) -> Page:
     """What was done in the mode, and every change of what both modes share."""
-    of_one_mode = or_(audit.c.action.startswith("conversion."), audit.c.action.startswith("attempt."))
+    of_one_mode = or_(
+        *(audit.c.action.startswith(f"{noun}.") for noun in ("conversion", "attempt", "payout"))
+    )
     conditions = [or_(audit.c.mode == mode, ~of_one_mode), *_conditions(audit, filters)]
     return rows.page(connection, audit, merchant_id, conditions, limit, before_id)
 

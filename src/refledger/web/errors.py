@@ -51,6 +51,7 @@ TABLE: dict[Reason, Words] = {
     Reason.METHOD_NOT_ALLOWED: Words(405, "Method not allowed"),
     Reason.CONFLICT: Words(409, "Conflict", "This is taken already"),
     Reason.ILLEGAL_STATUS: Words(409, "Illegal status change"),
+    Reason.NOTHING_TO_PAY: Words(409, "Nothing to pay", "No affiliate has reached the minimum"),
     Reason.NOT_ACCEPTABLE_ATTEMPT: Words(409, "Attempt cannot be accepted"),
     Reason.ORIGIN_NOT_ALLOWED: Words(403, "Origin not allowed", "The program does not list this origin"),
     Reason.HEADERS_TOO_LARGE: Words(431, "Request headers too large"),

@@ -25,6 +25,9 @@ MANAGED = [
     "GET /v1/conversions",
     "GET /v1/conversions/{conversion_id}",
     "GET /v1/lists",
+    "GET /v1/payouts",
+    "GET /v1/payouts/{payout_id}",
+    "GET /v1/payouts/{payout_id}/csv",
     "GET /v1/policy-presets",
     "GET /v1/programs",
     "GET /v1/programs/{program_id}",
@@ -47,6 +50,11 @@ MANAGED = [
     "POST /v1/conversions/{conversion_id}/reopen",
     "POST /v1/customers/forget",
     "POST /v1/lists",
+    "POST /v1/payouts",
+    "POST /v1/payouts/{payout_id}/cancel",
+    "POST /v1/payouts/{payout_id}/items/{affiliate_id}/failed",
+    "POST /v1/payouts/{payout_id}/items/{affiliate_id}/paid",
+    "POST /v1/payouts/{payout_id}/paid",
     "POST /v1/programs",
     "POST /v1/programs/{program_id}/affiliates",
     "POST /v1/programs/{program_id}/coupons",
@@ -169,7 +177,7 @@ def test_real_answers_are_the_documented_ones(shop, document):
     seen(f"GET {policy}/diff", shop.get(f"{path}/policy/diff", to="strict"))
     seen("GET /v1/policy-presets", shop.get("/v1/policy-presets"))
     seen("GET /v1/affiliates/{affiliate_id}/balance", shop.get(f"/v1/affiliates/{john['id']}/balance"))
-    for name in ("programs", "conversions", "review", "signals", "clicks", "audit", "lists"):
+    for name in ("programs", "conversions", "payouts", "review", "signals", "clicks", "audit", "lists"):
         seen(f"GET /v1/{name}", shop.get(f"/v1/{name}"))
         seen(f"GET /v1/{name}", shop.get(f"/v1/{name}", limit=0))
     for name in ("affiliates", "coupons"):
@@ -177,6 +185,26 @@ def test_real_answers_are_the_documented_ones(shop, document):
     seen("DELETE /v1/lists/{entry_id}", shop("DELETE", f"/v1/lists/{entry['id']}"))
     with pytest.raises(AssertionError):  # the check itself sees what is not documented
         check(document, "GET /v1/clicks", shop.get("/v1/programs"))
+
+
+def test_real_answers_about_payouts_are_the_documented_ones(shop, document):
+    def seen(operation, response):
+        return check(document, operation, response).json()
+
+    program = shop.program()
+    john = shop.affiliate(program)
+    shop.post(f"/v1/conversions/{shop.conversion(program)}/approve")
+    wanted = {"program_id": program["id"]}
+    seen("POST /v1/payouts", shop.post("/v1/payouts", wanted | {"preview": True}))
+    payout = seen("POST /v1/payouts", shop.post("/v1/payouts", wanted))
+    seen("POST /v1/payouts", shop.post("/v1/payouts", wanted))
+    path, one = "/v1/payouts/{payout_id}", f"/v1/payouts/{payout['id']}"
+    seen(f"GET {path}", shop.get(one))
+    item = f"{path}/items/{{affiliate_id}}"
+    for step, body in (("paid", {"reference": "PP-1"}), ("failed", {"reason": "closed"})):
+        seen(f"POST {item}/{step}", shop.post(f"{one}/items/{john['id']}/{step}", body))
+    for step in ("paid", "cancel"):
+        seen(f"POST {path}/{step}", shop.post(f"{one}/{step}"))
 
 
 def test_real_answers_of_the_plain_doors_are_the_documented_ones(shop, http, document):

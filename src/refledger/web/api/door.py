@@ -55,10 +55,11 @@ class Call:
     request_id: str
     repeatable: replies.Repeatable | None
 
-    def read(self, work: Callable[[Connection], dict[str, Any]]) -> Response:
-        """Answers what `work` finds in one consistent snapshot."""
+    def read(self, work: Callable[[Connection], dict[str, Any] | Response]) -> Response:
+        """Answers what `work` finds in one consistent snapshot: as JSON, unless it is a response already."""
         with self.house.database.read(self.tenant.merchant_id) as connection:
-            return json_response(work(connection))
+            found = work(connection)
+        return found if isinstance(found, Response) else json_response(found)
 
     def now_ms(self, connection: Connection) -> int:
         """The time that counts, for what is answered about ages."""
