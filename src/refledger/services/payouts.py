@@ -15,10 +15,11 @@ from refledger.core.fingerprints import lock_number
 from refledger.core.ids import FIRST, make_id
 from refledger.core.refusals import Reason, Refusal, Refused
 from refledger.core.terms import read_amount
-from refledger.services import postings, settlement
+from refledger.services import settlement
 from refledger.services.credentials import Tenant
 from refledger.services.notes import Entropy, invalid, not_found, note
 from refledger.services.periods import day_of
+from refledger.services.sealing import dated
 from refledger.store import ledger, programs, record
 from refledger.store import payouts as store
 from refledger.store.engine import Connection, hold
@@ -79,7 +80,8 @@ def create(
         for affiliate_id, amount in _amounts(connection, run, now_ms).items()
         if affiliate_id in chosen
     }
-    payout = _payout(run, make_id("pay", now_ms, entropy(10)), amounts, now_ms)
+    at_ms = dated(connection, tenant.merchant_id, now_ms)
+    payout = _payout(run, make_id("pay", at_ms, entropy(10)), amounts, at_ms)
     items = _items(payout, amounts)
     if not items:
         raise Refused(Refusal(Reason.NOTHING_TO_PAY))
@@ -226,7 +228,7 @@ def take_step(
     hold(connection, [lock_number(key) for key in (payout_id, *pending)])
     payout, items = get(connection, tenant, payout_id)  # again: another may have been faster
     chosen, account = _choose(items, affiliate_id, step)
-    at_ms = postings.next_ms(payout, now_ms)
+    at_ms = max(dated(connection, tenant.merchant_id, now_ms), payout["updated_ms"] + 1)
     values = {"status": step, "updated_ms": at_ms} | {
         name: told.get(name) for name in ("reason", "reference")
     }
