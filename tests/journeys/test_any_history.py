@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 )
 
 from refledger.core.refusals import Refused
-from refledger.services import ledger_check, postings, review
+from refledger.services import ledger_check, postings, reversals, review
 from tests.builders import PURCHASE, Counter, Shop, settings_for
 from tests.conftest import clock_of
 from tests.journeys.checks import WINDOWS_MS, faults
@@ -102,17 +102,17 @@ class AnyHistory(RuleBasedStateMachine):
         if conversion_id:
             self._write(step, conversion_id, reason)
 
-    @rule(conversion_id=conversions, fact=st.sampled_from([review.refund, review.chargeback]))
+    @rule(conversion_id=conversions, fact=st.sampled_from([reversals.refund_all, reversals.chargeback]))
     def happen(self, conversion_id, fact):
         if conversion_id:
-            self._write(fact, conversion_id)
+            self._write(fact, conversion_id, None)
 
     @rule(conversion_id=consumes(conversions))
     def all_at_once(self, conversion_id):
         """Everything that may happen to one conversion, twice."""
         for _ in range(2 if conversion_id else 0):
-            for step in (review.chargeback, review.refund):
-                self._write(step, conversion_id)
+            for step in (reversals.chargeback, reversals.refund_all):
+                self._write(step, conversion_id, None)
 
     def _write(self, step, *arguments):
         mode = self.shop.one("SELECT mode FROM conversions WHERE id = ?", arguments[0])["mode"]

@@ -61,7 +61,12 @@ _LATER = {
     EventType.SUPERSEDED: "A report signed by the merchant's server took its place; no commission is due.",
     EventType.REOPENED: "The merchant takes another look: it is what it was before.",
     EventType.REFUNDED: "The customer has their money back, so no commission is due.",
+    EventType.PARTLY_REFUNDED: "The customer has part of their money back; the commission follows what is left.",
     EventType.CHARGEBACK: "The payment is disputed; the commission waits until that is settled.",
+    EventType.DISPUTE_WON: "The dispute is settled; the commission is due as before.",
+    EventType.DISPUTE_LOST: "The payment was taken back, so no commission is due.",
+    EventType.ADJUSTED: "The order was changed, and the commission with it: {arithmetic}.",
+    EventType.MATURED: "The time in which sales can be taken back is over; the commission is payable.",
 }
 _BECAUSE = {TEST: ", for it was a test", DUPLICATE_CUSTOMER: ", for the customer was known already"}
 
@@ -122,4 +127,5 @@ def _later(events: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for event in events:
         if event["type"] in _LATER:
             reason = event["data"].get("reason")
-            yield _LATER[event["type"]].format(because=_BECAUSE.get(reason, ""))
+            because, arithmetic = _BECAUSE.get(reason, ""), event["data"].get("arithmetic", "")
+            yield _LATER[event["type"]].format(because=because, arithmetic=arithmetic)

@@ -72,3 +72,14 @@ def share_due_minor(share: Mapping[str, Any], conversion: Mapping[str, Any], dir
         return share["commission_minor"]
     left_minor = conversion["revenue_minor"] - conversion["refunded_minor"]
     return reckon(stored(share["terms"]), conversion["type"], left_minor, conversion["currency"])[0]
+
+
+def adjusted(kept: Mapping[str, Any], conversion: Mapping[str, Any], revenue_minor: int) -> tuple[int, str]:
+    """What the recorded terms allow of another amount than was reported, and the arithmetic in words."""
+    return reckon(kept["terms"], conversion["type"], revenue_minor, conversion["currency"])
+
+
+def adjusted_share(share: Mapping[str, Any], conversion: Mapping[str, Any]) -> int:
+    """What a recruiter's share allows of a conversion whose amount is another by now."""
+    what = (conversion["type"], conversion["revenue_minor"], conversion["currency"])
+    return reckon(stored(share["terms"]), *what)[0]

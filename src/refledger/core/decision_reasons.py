@@ -9,6 +9,7 @@ FRAUD, TEST, DUPLICATE_CUSTOMER, NOT_FRAUD, OTHER = REASONS = (
     "not_fraud",
     "other",
 )
+AUTOMATIC = "automatic"  # of what was approved by itself: nobody looked
 # A rejection for one of these says that what the signals noticed was so.
 CONFIRMING = (FRAUD, TEST, DUPLICATE_CUSTOMER)
 

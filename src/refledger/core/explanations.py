@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from refledger.core.decision_reasons import REASONS
+from refledger.core.decision_reasons import AUTOMATIC, REASONS
 from refledger.core.events import EventType
 from refledger.core.fraud.catalogue import BY_CODE
 from refledger.core.fraud.scoring import explain as explain_signals
@@ -58,8 +58,14 @@ _LATER = {
     EventType.SUPERSEDED: "A report signed by the merchant's server took its place; no commission is due.",
     EventType.REOPENED: "The merchant reopened it{because}: it is what it was before.",
     EventType.REFUNDED: "The customer has their money back, so no commission is due.",
+    EventType.PARTLY_REFUNDED: "The customer has part of their money back; the commission follows what is left.",
     EventType.CHARGEBACK: "The customer disputes the payment; the commission waits until that is settled.",
+    EventType.DISPUTE_WON: "The dispute was won; the commission is due as before.",
+    EventType.DISPUTE_LOST: "The dispute was lost; no commission is due.",
+    EventType.ADJUSTED: "The order was changed, and the commission with it: {arithmetic}.",
+    EventType.MATURED: "The hold is over; the commission is payable.",
 }
+_BY_ITSELF = "It was approved by itself, as the program has it for what nobody has to look at."
 
 
 class _Known(dict):
@@ -83,10 +89,13 @@ def explain_events(events: Iterable[Mapping[str, Any]]) -> list[str]:
     """What happened to a conversion after it was decided: a sentence for each event, in their order."""
     said = []
     for event in events:
-        template = _LATER.get(event["type"])
-        if template:
-            reason = event["data"].get("reason")
-            said.append(template.format(because=f" ({_words(reason)})" if reason else ""))
+        template, data = _LATER.get(event["type"]), event["data"]
+        reason = data.get("reason")
+        if event["type"] == EventType.APPROVED and reason == AUTOMATIC:
+            said.append(_BY_ITSELF)
+        elif template:
+            because = f" ({_words(reason)})" if reason else ""
+            said.append(template.format(because=because, arithmetic=data.get("arithmetic", "")))
     return said
 
 

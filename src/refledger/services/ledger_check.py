@@ -68,7 +68,7 @@ def _conversions(connection: Connection, tell: Callable[[int, int], None]) -> It
         mine, happened = entries.take(place), events.take(place)
         yield from _entries_of(conversion, mine, {event["id"]: event["type"] for event in happened})
         yield from _state_of(conversion, happened)
-        yield from _amounts_of(conversion)
+        yield from _amounts_of(conversion, happened)
         if done % 1000 == 0 or done == total:
             tell(done, total)
     yield from entries.strays_before(None, "entry")
@@ -105,8 +105,9 @@ def _state_of(conversion: Row, happened: list[Row]) -> Iterator[str]:
         decision = _DECISIONS.get(event["type"], decision)
         if event["type"] == EventType.REOPENED:
             decision = conversion["initial"]
-        refunded = refunded or event["type"] == EventType.REFUNDED
-        dispute = "open" if event["type"] == EventType.CHARGEBACK else dispute
+        told = orjson.loads(event["told"] or "{}")  # nothing of the facts in events of earlier versions
+        refunded = told.get("refunded", refunded or event["type"] == EventType.REFUNDED)
+        dispute = told.get("dispute", "open" if event["type"] == EventType.CHARGEBACK else dispute)
     replayed = (decision, refunded, dispute)
     if replayed != (conversion["decision"], bool(conversion["refunded"]), conversion["dispute"]):
         yield f"{of}: its events lead to {replayed}, stored is another state"
@@ -114,18 +115,20 @@ def _state_of(conversion: Row, happened: list[Row]) -> Iterator[str]:
         yield f"{of}: its status is {conversion['status']}, its events lead to {shown_status(*replayed)}"
 
 
-def _amounts_of(conversion: Row) -> Iterator[str]:
-    """The commission is what was recorded, and what the recorded terms allow."""
+def _amounts_of(conversion: Row, happened: list[Row]) -> Iterator[str]:
+    """The commission is what was recorded, or adjusted since, and what the recorded terms allow."""
     of = f"conversion {conversion['id']}"
     if conversion["record"] is None:
         yield f"{of}: its decision record is missing"
         return
     recorded = orjson.loads(conversion["record"])["commission"]
-    if (recorded["minor"], recorded["revenue_minor"]) != (
-        conversion["commission_minor"],
-        conversion["revenue_minor"],
-    ):
-        yield f"{of}: its amounts are not those of its decision record"
+    minor, revenue_minor = recorded["minor"], recorded["revenue_minor"]
+    for event in happened:
+        if event["type"] == EventType.ADJUSTED:
+            told = orjson.loads(event["told"])
+            minor, revenue_minor = told["commission_minor"], told["revenue_minor"]
+    if (minor, revenue_minor) != (conversion["commission_minor"], conversion["revenue_minor"]):
+        yield f"{of}: its amounts are not those of its decision record, or of its last adjustment"
     what = (conversion["type"], conversion["revenue_minor"], conversion["currency"])
     allowed, arithmetic = reckon(recorded["terms"], *what)
     if allowed != conversion["commission_minor"]:

@@ -12,7 +12,7 @@ from refledger.services.credentials import Tenant
 from refledger.services.notes import not_found
 from refledger.services.own_addresses import with_test_links
 from refledger.services.queue import by_column
-from refledger.store import affiliates, coupons, lists, programs
+from refledger.store import affiliates, coupons, ledger, lists, programs, reversals
 from refledger.store import reports as store
 from refledger.store.engine import Connection
 
@@ -129,6 +129,21 @@ def list_clicks(
     wanted = dict(filters)
     automated = wanted.pop("automated", False)
     return store.list_clicks(connection, tenant.merchant_id, tenant.mode, wanted, automated, limit, before_id)
+
+
+def list_reversals(
+    connection: Connection,
+    tenant: Tenant,
+    kind: str,
+    conversion_id: str | None,
+    limit: int,
+    before: tuple[int, str] | None,
+) -> Page:
+    """`refunds` or `disputes`, with the currency of their conversions; `before`: the last of the page before."""
+    place = (tenant.merchant_id, tenant.mode)
+    rows, more = reversals.page(connection, kind, *place, conversion_id, limit, before)
+    found = ledger.conversions_of(connection, [(tenant.merchant_id, row["conversion_id"]) for row in rows])
+    return [row | {"currency": found[row["conversion_id"]]["currency"]} for row in rows], more
 
 
 def list_audit(

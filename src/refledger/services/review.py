@@ -1,4 +1,4 @@
-"""The merchant's own decisions on conversions, and the facts they report of them: refunds and disputes.
+"""The merchant's own decisions on conversions.
 
 Each function works in the transaction it is given, and holds what it decides about. The ledger follows by target: the
 entries are the difference between what should be held and what is posted.
@@ -79,26 +79,6 @@ def reopen(
     settle(connection, conversion, EventType.REOPENED, now_ms, entropy, reason=reason, note=note)
     keys = _confirmed_keys(connection, conversion)
     review.forget_sightings(connection, tenant.merchant_id, keys, conversion_id)
-
-
-def refund(connection: Connection, tenant: Tenant, conversion_id: str, now_ms: int, entropy: Entropy) -> None:
-    """The customer has everything back: nothing is due. Recorded in every state; saying it again changes nothing."""
-    conversion = find_held(connection, tenant, conversion_id)
-    if conversion["refunded"]:
-        return
-    conversion |= {"refunded": True, "refunded_minor": conversion["revenue_minor"]}
-    settle(connection, conversion, EventType.REFUNDED, now_ms, entropy)
-
-
-def chargeback(
-    connection: Connection, tenant: Tenant, conversion_id: str, now_ms: int, entropy: Entropy
-) -> None:
-    """The customer disputes the payment: what is due waits in reserve. Saying it again changes nothing."""
-    conversion = find_held(connection, tenant, conversion_id)
-    if conversion["dispute"]:
-        return
-    conversion["dispute"] = "open"
-    settle(connection, conversion, EventType.CHARGEBACK, now_ms, entropy)
 
 
 def balance(connection: Connection, tenant: Tenant, affiliate_id: str) -> dict[str, int]:

@@ -17,7 +17,7 @@ from refledger.services.claims import Work
 from refledger.services.credentials import Tenant
 from refledger.services.notes import Entropy
 from refledger.store import ledger, record, review
-from refledger.store.engine import Connection, hold
+from refledger.store.engine import Connection, hold, together
 
 Row = dict[str, Any]
 
@@ -60,19 +60,34 @@ def settle(
     connection: Connection, conversion: Row, kind: EventType, now_ms: int, entropy: Entropy, **told: Any
 ) -> None:
     """Writes the changed conversion, the entries that follow from it, and the event that causes them. It is held."""
-    now_ms = postings.next_ms(conversion, now_ms)
-    update(conversion, now_ms)
-    review.change_conversion(connection, conversion)
-    event_id, rows = make_id("evt", now_ms, entropy(10)), postings.new_rows()
-    place = (conversion["merchant_id"], conversion["id"])
-    shares = ledger.shares_of(connection, [place])[conversion["id"]]
-    wanted = targets(conversion, shares, ledger.records_of(connection, [place]).get(conversion["id"]))
-    postings.post(rows, conversion, ledger.posted(connection, [place]), wanted, event_id, kind, now_ms)
+    settle_all(connection, [conversion], kind, now_ms, entropy, **told)
+
+
+def settle_all(
+    connection: Connection,
+    conversions: Sequence[Row],
+    kind: EventType,
+    now_ms: int,
+    entropy: Entropy,
+    **told: Any,
+) -> None:
+    """The same for several to which the same happens; none of them twice."""
+    places = [(each["merchant_id"], each["id"]) for each in conversions]
+    shares, records = ledger.shares_of(connection, places), ledger.records_of(connection, places)
+    posted, rows = ledger.posted(connection, places), postings.new_rows()
     more = {name: value for name, value in told.items() if value is not None}
-    rows["events"].append(postings.event(conversion, event_id, kind, now_ms, **more))
-    record.insert_entries(connection, rows["entries"])
+    for conversion in conversions:
+        at_ms = postings.next_ms(conversion, now_ms)
+        update(conversion, at_ms)
+        event_id = make_id("evt", at_ms, entropy(10))
+        wanted = targets(conversion, shares[conversion["id"]], records.get(conversion["id"]))
+        postings.post(rows, conversion, posted, wanted, event_id, kind, at_ms)
+        rows["events"].append(postings.event(conversion, event_id, kind, at_ms, **more))
+    with together(connection):
+        review.change_conversions(connection, conversions)
+        record.insert_entries(connection, rows["entries"])
+        record.insert_events(connection, rows["events"])
     record.move_standings(connection, postings.by_standing(rows["moves"]))
-    record.insert_events(connection, rows["events"])
 
 
 def update(conversion: Row, now_ms: int) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from refledger.core.refusals import Refusal, Refused
-from refledger.services import acceptance, notes, review
+from refledger.services import acceptance, notes, reversals, review
 from refledger.services.claims import Wording
 from refledger.services.credentials import Tenant
 from refledger.services.notes import Entropy
@@ -17,11 +17,9 @@ ACTIONS = {
     "approve": "conversion.approved",
     "reject": "conversion.rejected",
     "reopen": "conversion.reopened",
-    "refund": "conversion.refunded",
-    "chargeback": "conversion.chargeback",
 }
 _DECISIONS = {"approve": review.approve, "reject": review.reject, "reopen": review.reopen}
-_FACTS = {"refund": review.refund, "chargeback": review.chargeback}
+_FACTS = {"refund": reversals.refund_all, "chargeback": reversals.chargeback}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +42,17 @@ def take(
     note: str | None = None,
 ) -> dict:
     """The conversion's row as it is then. A fact that was recorded before changes nothing and leaves no note."""
+    if step in _FACTS:
+        _FACTS[step](connection, tenant, conversion_id, reason, now_ms, entropy, note)
+        return get_conversion(connection, tenant, conversion_id)
     before = get_conversion(connection, tenant, conversion_id)
-    if step in _DECISIONS:
-        _DECISIONS[step](connection, tenant, conversion_id, reason, now_ms, entropy, note)
-    else:
-        _FACTS[step](connection, tenant, conversion_id, now_ms, entropy)
+    _DECISIONS[step](connection, tenant, conversion_id, reason, now_ms, entropy, note)
     after = get_conversion(connection, tenant, conversion_id)
-    told = ("status", "decision", "refunded", "dispute")
-    changes = {name: [before[name], after[name]] for name in told if before[name] != after[name]}
-    if changes:
-        given = {"reason": reason, "note": note}
-        changes |= {name: [None, text] for name, text in given.items() if text}
-        notes.note(connection, tenant, ACTIONS[step], conversion_id, changes, now_ms, entropy)
+    changes = {
+        name: [before[name], after[name]] for name in ("status", "decision") if before[name] != after[name]
+    }
+    changes |= {name: [None, text] for name, text in (("reason", reason), ("note", note)) if text}
+    notes.note(connection, tenant, ACTIONS[step], conversion_id, changes, now_ms, entropy)
     return after
 
 

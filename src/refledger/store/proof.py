@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import BigInteger, and_, cast, func, select
+from sqlalchemy import BigInteger, and_, case, cast, func, select
 
+from refledger.core.events import EventType
 from refledger.store.engine import Connection
 from refledger.store.schema import ACCOUNTS, conversions, decisions, entries, events, standings
 
@@ -26,8 +27,23 @@ _ENTRIES = (
     .where(entries.c.payout_id.is_(None))
     .order_by(entries.c.merchant_id, entries.c.conversion_id, entries.c.cause, entries.c.line)
 )
+# What most events tell is not needed, and is most of their length.
+_TELLING = [
+    EventType.PARTLY_REFUNDED,
+    EventType.REFUNDED,
+    EventType.CHARGEBACK,
+    EventType.DISPUTE_WON,
+    EventType.DISPUTE_LOST,
+    EventType.ADJUSTED,
+]
 _EVENTS = (
-    select(events.c.merchant_id, events.c.subject_id, events.c.id, events.c.type)
+    select(
+        events.c.merchant_id,
+        events.c.subject_id,
+        events.c.id,
+        events.c.type,
+        case((events.c.type.in_(_TELLING), events.c.data)).label("told"),
+    )
     .where(events.c.type.startswith("conversion."))
     .order_by(events.c.merchant_id, events.c.subject_id, events.c.id)
 )
@@ -68,7 +84,7 @@ def entries_in_order(connection: Connection) -> Iterator[dict[str, Any]]:
 
 
 def events_in_order(connection: Connection) -> Iterator[dict[str, Any]]:
-    """Merchant, subject, id and type of every event, by merchant, subject and time."""
+    """Merchant, subject, id, type of every event, and what it tells of amounts, by merchant, subject and time."""
     return _stream(connection, _EVENTS)
 
 

@@ -18,6 +18,8 @@ _CHANGED = (
     "decision_reason",
     "identity",
     "order_key",
+    "revenue_minor",
+    "commission_minor",
     "refunded",
     "refunded_minor",
     "dispute",
@@ -49,14 +51,15 @@ _FORGET = Query(
 )
 
 
-def change_conversion(connection: Connection, conversion: dict[str, Any]) -> None:
-    """Writes what a decision, a refund or a dispute changes of a conversion's row."""
-    _CHANGE.run(
-        connection,
-        of_merchant=conversion["merchant_id"],
-        of_id=conversion["id"],
-        **{name: conversion[name] for name in _CHANGED},
-    )
+def change_conversions(connection: Connection, conversions: Iterable[dict[str, Any]]) -> None:
+    """Writes what a decision, a refund, a dispute or an adjustment changes of conversions' rows."""
+    for conversion in conversions:
+        _CHANGE.run(
+            connection,
+            of_merchant=conversion["merchant_id"],
+            of_id=conversion["id"],
+            **{name: conversion[name] for name in _CHANGED},
+        )
 
 
 def attempt(connection: Connection, merchant_id: str, attempt_id: str) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ MANAGED = [
     "GET /v1/clicks",
     "GET /v1/conversions",
     "GET /v1/conversions/{conversion_id}",
+    "GET /v1/disputes",
     "GET /v1/lists",
     "GET /v1/payouts",
     "GET /v1/payouts/{payout_id}",
@@ -39,16 +40,21 @@ MANAGED = [
     "GET /v1/programs/{program_id}/policy/versions",
     "GET /v1/programs/{program_id}/policy/versions/{version}",
     "GET /v1/programs/{program_id}/terms/versions",
+    "GET /v1/refunds",
     "GET /v1/review",
     "GET /v1/signals",
     "POST /v1/attempts/{attempt_id}/accept",
     "POST /v1/conversions/bulk",
+    "POST /v1/conversions/{conversion_id}/adjust",
     "POST /v1/conversions/{conversion_id}/approve",
     "POST /v1/conversions/{conversion_id}/chargeback",
     "POST /v1/conversions/{conversion_id}/refund",
     "POST /v1/conversions/{conversion_id}/reject",
     "POST /v1/conversions/{conversion_id}/reopen",
     "POST /v1/customers/forget",
+    "POST /v1/disputes",
+    "POST /v1/disputes/{dispute}/lost",
+    "POST /v1/disputes/{dispute}/won",
     "POST /v1/lists",
     "POST /v1/payouts",
     "POST /v1/payouts/{payout_id}/cancel",
@@ -59,6 +65,7 @@ MANAGED = [
     "POST /v1/programs/{program_id}/affiliates",
     "POST /v1/programs/{program_id}/coupons",
     "POST /v1/programs/{program_id}/policy/backtest",
+    "POST /v1/refunds",
     "PATCH /v1/affiliates/{affiliate_id}",
     "PATCH /v1/coupons/{coupon_id}",
     "PATCH /v1/programs/{program_id}",
@@ -107,7 +114,8 @@ def test_every_operation_names_its_errors_and_every_reference_leads_somewhere(do
         if name in MANAGED:
             assert operation["security"] == [{"secret_key": []}]
             assert {"400", "401", "503"} <= set(operation["responses"]), name
-            assert ("404" in operation["responses"]) == ("{" in name), name
+            named = "{" in name or name.split()[1] in ("/v1/refunds", "/v1/disputes")
+            assert ("404" in operation["responses"]) == named, name
             keys = [each["name"] for each in operation.get("parameters", ())]
             assert ("Idempotency-Key" in keys) == name.startswith("POST"), name
     text = str(document)
@@ -160,6 +168,7 @@ def test_real_answers_are_the_documented_ones(shop, document):
         "POST /v1/conversions/bulk",
         shop.post("/v1/conversions/bulk", {"action": "refund", "ids": ["x", one[16:]]}),
     )
+    reverse(seen, shop, tracked["conversion_id"])
     attempts = seen("GET /v1/attempts", shop.get("/v1/attempts"))["data"]
     for attempt in attempts:
         seen("GET /v1/attempts/{attempt_id}", shop.get(f"/v1/attempts/{attempt['id']}"))
@@ -205,6 +214,29 @@ def test_real_answers_about_payouts_are_the_documented_ones(shop, document):
         seen(f"POST {item}/{step}", shop.post(f"{one}/items/{john['id']}/{step}", body))
     for step in ("paid", "cancel"):
         seen(f"POST {path}/{step}", shop.post(f"{one}/{step}"))
+
+
+def reverse(seen, shop, whole):
+    """Refunds, disputes and an adjustment, right and wrong ones; everything of the conversion `whole` is refunded."""
+    program = shop.program(name="Reversed")
+    shop.affiliate(program)
+    sold = shop.conversion(program, customer_email="second@example.com", order_id="A-7")
+    adjust = "POST /v1/conversions/{conversion_id}/adjust"
+    for amount in ("80.00", "0.001"):
+        seen(adjust, shop.post(f"/v1/conversions/{sold}/adjust", {"revenue_amount": amount}))
+    for refund_id, amount in (("re_1", "30.00"), ("re_1", "30.00"), ("re_1", "31.00"), ("re_2", "99.00")):
+        refund = {"refund_id": refund_id, "order_id": "A-7", "amount": amount}
+        seen("POST /v1/refunds", shop.post("/v1/refunds", refund))
+    seen("POST /v1/refunds", shop.post("/v1/refunds", {"refund_id": "re_3", "order_id": "unknown"}))
+    dispute = {"dispute_id": "du_1", "conversion_id": whole}
+    seen("POST /v1/disputes", shop.post("/v1/disputes", dispute))
+    for name, dispute_id in (("won", "du_1"), ("lost", "du_1"), ("won", "du_1"), ("won", "du_2")):
+        operation = f"POST /v1/disputes/{{dispute}}/{name}"
+        seen(operation, shop.post(f"/v1/disputes/{dispute_id}/{name}"))
+    for name in ("refunds", "disputes"):
+        listed = seen(f"GET /v1/{name}", shop.get(f"/v1/{name}", limit=1))
+        assert listed["has_more"] is (name == "refunds")
+        seen(f"GET /v1/{name}", shop.get(f"/v1/{name}", cursor="x"))
 
 
 def test_real_answers_of_the_plain_doors_are_the_documented_ones(shop, http, document):

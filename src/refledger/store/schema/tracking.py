@@ -109,6 +109,14 @@ conversions = table(
         sqlite_where=text("approves_ms IS NOT NULL"),
         postgresql_where=text("approves_ms IS NOT NULL"),
     ),
+    # By order where the order stands for nobody, as after a rejection: a refund may name it all the same.
+    Index(
+        "ix_conversions_released",
+        "merchant_id",
+        "order_id",
+        sqlite_where=text("order_key IS NULL AND order_id IS NOT NULL"),
+        postgresql_where=text("order_key IS NULL AND order_id IS NOT NULL"),
+    ),
     CheckConstraint("revenue_minor >= 0 AND commission_minor >= 0", name="amounts"),
     CheckConstraint("decision IN ('pending', 'pending_review', 'approved', 'rejected')", name="decision"),
     CheckConstraint("mode IN ('live', 'test')", name="mode"),

@@ -16,6 +16,7 @@ from refledger.web.api import (
     payouts,
     policies,
     programs,
+    reversals,
     review,
     terms,
 )
@@ -27,6 +28,7 @@ ROUTERS = (
     terms.routes,
     affiliates.routes,
     conversions.routes,
+    reversals.routes,
     review.routes,
     payouts.routes,
     activity.routes,

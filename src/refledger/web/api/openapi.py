@@ -71,11 +71,15 @@ def build(app: FastAPI) -> Document:
     return made
 
 
+# What they are about stands in the body: it may be unknown all the same.
+_NAMED_IN_BODY = {"/v1/refunds", "/v1/disputes"}
+
+
 def _complete(path: str, method: str, operation: Document) -> None:
     """What every operation of the management API has: the key, the errors, on POST the idempotency key."""
     operation["security"] = [{"secret_key": []}]
     codes = {"400", "401", "503"}
-    if "{" in path:
+    if "{" in path or path in _NAMED_IN_BODY:
         codes.add("404")
     if method in ("post", "patch", "put"):
         codes.add("409")

@@ -46,14 +46,18 @@ def _columns() -> None:
     op.add_column("entries", _text("payout_id", nullable=True))
     for name in ("hold_until_ms", "matures_ms", "approves_ms"):
         op.add_column("conversions", _number(name, nullable=True))
-    for index, column in (("maturing", "matures_ms"), ("approving", "approves_ms")):
-        waiting = sa.text(f"{column} IS NOT NULL")
+    for index, column, words in (
+        ("maturing", "matures_ms", "matures_ms IS NOT NULL"),
+        ("approving", "approves_ms", "approves_ms IS NOT NULL"),
+        ("released", "order_id", "order_key IS NULL AND order_id IS NOT NULL"),
+    ):
+        few = sa.text(words)
         op.create_index(
             f"ix_conversions_{index}",
             "conversions",
             ["merchant_id", column],
-            sqlite_where=waiting,
-            postgresql_where=waiting,
+            sqlite_where=few,
+            postgresql_where=few,
         )
 
 
@@ -146,6 +150,17 @@ def _refunds_and_disputes() -> None:
     )
     for table in ("refunds", "disputes"):
         op.create_index(f"ix_{table}_merchant_id_conversion_id", table, ["merchant_id", "conversion_id"])
+    # What was reported before refunds and disputes had rows of their own; ids as the service makes them.
+    op.execute(
+        "INSERT INTO refunds (merchant_id, mode, id, conversion_id, amount_minor, is_whole, reason, at_ms) "
+        "SELECT merchant_id, mode, 'ref_' || substr(id, 6), id, refunded_minor, refunded, NULL, updated_ms "
+        "FROM conversions WHERE CAST(refunded AS INTEGER) = 1"
+    )
+    op.execute(
+        "INSERT INTO disputes (merchant_id, mode, id, conversion_id, status, reason, at_ms, updated_ms) "
+        "SELECT merchant_id, mode, 'dis_' || substr(id, 6), id, dispute, NULL, updated_ms, updated_ms "
+        "FROM conversions WHERE dispute IS NOT NULL"
+    )
 
 
 def _payouts() -> None:
