@@ -14,6 +14,7 @@ from refledger.services.clicks import ClickBuffer, Clicks
 from refledger.services.desk import Desk
 from refledger.services.entropy import Entropy
 from refledger.services.housekeeping import Housekeeping
+from refledger.services.maturing import Maturing
 from refledger.services.observe import Observers
 from refledger.services.origins import Origins
 from refledger.services.orphans import end_with_parent
@@ -60,6 +61,7 @@ class _Parts:
     buffer: ClickBuffer
     origins: Origins
     housekeeping: Housekeeping
+    maturing: Maturing
     sealing: Sealing
     checkpoints: Checkpoints
     access: logs.AccessLog
@@ -135,6 +137,7 @@ def _parts(settings: Settings, observers: Observers, clock: Callable[[], int], e
             clock,
             {"addresses": settings.keep_addresses_days, "mailboxes": settings.keep_mailboxes_days},
         ),
+        Maturing(database, clock, entropy),
         Sealing(database, clock),
         Checkpoints(database),
         logs.AccessLog(settings.log_level, logs.style_of(settings.log_format)),
@@ -152,6 +155,7 @@ def _lifespan(parts: _Parts, settings: Settings):
         parts.desk.open(asyncio.get_running_loop())
         parts.buffer.open()
         parts.housekeeping.open()
+        parts.maturing.open()
         parts.sealing.open()
         parts.checkpoints.open()
         # What was made until now lives as long as the process: collecting garbage need not look at it again.
@@ -161,6 +165,7 @@ def _lifespan(parts: _Parts, settings: Settings):
         await asyncio.to_thread(parts.desk.close, settings.drain_s)
         await asyncio.to_thread(parts.buffer.drain, settings.drain_s)
         await asyncio.to_thread(parts.housekeeping.close)
+        await asyncio.to_thread(parts.maturing.close)
         await asyncio.to_thread(parts.sealing.close)
         await asyncio.to_thread(parts.checkpoints.close)
         await asyncio.to_thread(parts.origins.close)

@@ -4,7 +4,9 @@ Two ladders, both in the order of answers: `screen` needs what was asked and wha
 what happened before. First plain returns, then only consequences.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from refledger.core import emails
 from refledger.core.addresses import Address
@@ -171,6 +173,15 @@ def matures_ms(
     if decision != "approved" or refunded or dispute in ("open", "lost"):
         return None
     return hold_until_ms if hold_until_ms is not None and hold_until_ms > now_ms else None
+
+
+def approves_now(conversion: Mapping[str, Any], now_ms: int) -> bool:
+    """Whether it is approved by itself: it is verified, waits for nobody in particular, and its days are over. What is
+    disputed waits until that is settled; what was refunded needs no approval.
+    """
+    at_ms = conversion["approves_ms"]
+    waits = conversion["decision"] == conversion["status"] == "pending"
+    return waits and bool(conversion["verified"]) and at_ms is not None and at_ms <= now_ms
 
 
 _STEPS = {

@@ -5,13 +5,17 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
-from refledger.core.decision_reasons import CONFIRMING, NOT_FRAUD
+from refledger.core.decision_reasons import AUTOMATIC, CONFIRMING, NOT_FRAUD
 from refledger.store.engine import Connection
 from refledger.store.schema import conversions, findings
 
 _confirmed = and_(conversions.c.decision == "rejected", conversions.c.decision_reason.in_(CONFIRMING))
+# What was approved by itself nobody has judged.
 _cleared = or_(
-    conversions.c.decision == "approved",
+    and_(
+        conversions.c.decision == "approved",
+        func.coalesce(conversions.c.decision_reason, "") != AUTOMATIC,
+    ),
     and_(conversions.c.decision == "rejected", conversions.c.decision_reason == NOT_FRAUD),
 )
 _waits = and_(

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Query, Response
 
-from refledger.services import catalogue, reports, review
+from refledger.services import catalogue, maturing, reports, review
 from refledger.web.api import inputs, outputs, render
 from refledger.web.api.door import Call, Caller, router
 
@@ -78,6 +78,9 @@ def get_balance(call: Caller, affiliate_id: str) -> Response:
         affiliate = catalogue.get_affiliate(connection, call.tenant, affiliate_id)
         program = catalogue.get_program(connection, call.tenant, affiliate["program_id"])
         accounts = review.balance(connection, call.tenant, affiliate_id)
+        accounts = maturing.as_of_now(
+            connection, call.tenant, affiliate_id, accounts, call.now_ms(connection)
+        )
         return render.balance(affiliate, call.tenant.mode, program["currency"], accounts)
 
     return call.read(work)

@@ -210,6 +210,10 @@ class Conversion(Object):
     commission: Money
     refunded: Money
     dispute: Literal["open", "won", "lost"] | None
+    held_until: datetime | None = Field(description="Of an approved one: when its commission is payable.")
+    approves_at: datetime | None = Field(
+        description="When it is approved by itself, if nobody decides before."
+    )
     score: int
     signal: str | None = Field(description="The one that asked for a review.")
     click_id: str | None

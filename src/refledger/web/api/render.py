@@ -210,6 +210,8 @@ def conversion(row: Row, _mode: str) -> Row:
         "commission": money(row["commission_minor"], currency),
         "refunded": money(row["refunded_minor"], currency),
         "dispute": row["dispute"],
+        "held_until": _time(row["matures_ms"]),
+        "approves_at": _time(row["approves_ms"]),
         "score": row["score"],
         "signal": row["leading_code"],
         "click_id": row["click_id"],

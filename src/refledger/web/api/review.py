@@ -88,7 +88,7 @@ class SignalReport(Shown):
     hits: Hits
     decided: int = Field(description="Approved or rejected by now, for whatever reason.")
     confirmed: int = Field(description="Rejected as `fraud`, `test` or `duplicate_customer`.")
-    cleared: int = Field(description="Approved, or rejected as `not_fraud`.")
+    cleared: int = Field(description="Approved by somebody, or rejected as `not_fraud`.")
     undecided: int
     precision: Precision | None = Field(description="Null before the first is confirmed or cleared.")
     waiting: int = Field(description="Conversions in the review queue because of it.")
