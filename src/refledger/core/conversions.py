@@ -11,7 +11,7 @@ from typing import Any
 from refledger.core import emails
 from refledger.core.addresses import Address
 from refledger.core.attribution import Attribution, attribute
-from refledger.core.commissions import Commission, commission_for
+from refledger.core.commissions import NOTHING, Commission, Share, Tally, commission_for, share_for
 from refledger.core.duplicates import Past, check_identity
 from refledger.core.emails import Email
 from refledger.core.fraud.scoring import Judgement, Verdict
@@ -56,6 +56,7 @@ class History:
     own: tuple[Past, ...]  # conversions of the very same e-mail address
     order: Past | None
     counted: Counted
+    tally: Tally = NOTHING  # of the affiliate's month
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Accepted:
 
     status: str  # pending | pending_review
     commission: Commission
+    share: Share | None = None  # the recruiter's
     displaces: tuple[Past, ...] = ()
     why: str = ""
 
@@ -129,10 +131,15 @@ def decide(
     why = "the merchant's allow list admits it" if listed else "no signal asks for a review"
     if status == "pending_review":
         why = f"{verdict.leading} asks for a review (score {verdict.score})"
-    commission = commission_for(
-        program, screened.attribution.affiliate, report.conversion_type, screened.revenue_minor
-    )
-    return Accepted(status, commission, displaced, why)
+    return Accepted(status, *earned(screened, history.tally), displaced, why)
+
+
+def earned(screened: Screened, tally: Tally) -> tuple[Commission, Share | None]:
+    """What the affiliate earns, and what whoever recruited them does."""
+    affiliate = screened.attribution.affiliate
+    sale = (screened.report.conversion_type, screened.revenue_minor)
+    commission = commission_for(screened.program, affiliate, *sale, tally)
+    return commission, share_for(screened.program, affiliate, *sale, commission.minor)
 
 
 def settle(

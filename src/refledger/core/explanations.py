@@ -82,6 +82,7 @@ def explain(record: Mapping[str, Any]) -> list[str]:
         *explain_signals(record.get("fraud") or {"fired": ()}),
         *_outcome(record.get("outcome", {}), record.get("fraud") or {}),
         *_commission(record),
+        *_share(record),
     ]
 
 
@@ -160,4 +161,14 @@ def _commission(record: Mapping[str, Any]) -> list[str]:
     return [
         f"The commission is {due} {record['terms']['currency']} by {whose}, which stay as they were at that time: "
         f"{commission['arithmetic']}."
+    ]
+
+
+def _share(record: Mapping[str, Any]) -> list[str]:
+    share = record.get("share")
+    if not share:
+        return []
+    due, currency = to_text(share["minor"], record["terms"]["currency"]), record["terms"]["currency"]
+    return [
+        f"Who recruited the affiliate, {share['affiliate_id']}, earns {due} {currency} of it: {share['arithmetic']}."
     ]

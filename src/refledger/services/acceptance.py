@@ -8,8 +8,7 @@ import orjson
 
 from refledger.core import addresses, emails
 from refledger.core.attribution import Attribution, attribute
-from refledger.core.commissions import commission_for
-from refledger.core.conversions import Accepted, History, Screened
+from refledger.core.conversions import Accepted, History, Screened, earned
 from refledger.core.duplicates import check_identity
 from refledger.core.fingerprints import code_key, lock_number
 from refledger.core.fraud.case import Case
@@ -20,12 +19,12 @@ from refledger.core.money import to_minor, to_text
 from refledger.core.personal import MAILBOX, dropped
 from refledger.core.programs import Affiliate, Coupon, Program, stored
 from refledger.core.refusals import ACCEPTABLE, Reason, Refusal, Refused
-from refledger.services import histories, postings, writing
+from refledger.services import histories, months, postings, settlement, writing
 from refledger.services.claims import Claim, Credential, Wording, Work
 from refledger.services.credentials import Tenant
 from refledger.services.notes import Entropy
 from refledger.services.setups import name
-from refledger.store import history, record, review, seals, setup
+from refledger.store import history, ledger, record, review, seals, setup
 from refledger.store.engine import Connection, hold
 
 
@@ -56,14 +55,12 @@ def accept_attempt(
     )
     if isinstance(displaced, Refusal):
         raise Refused(displaced)
-    hold(connection, (lock_number(past.affiliate_id) for past in displaced))
+    losing = ledger.conversions_of(connection, [(work.merchant_id, past.id) for past in displaced])
+    hold(connection, settlement.lock_numbers(connection, tenant, list(losing.values())))
 
-    commission = commission_for(
-        work.program, work.affiliate, work.report.conversion_type, work.screened.revenue_minor
-    )
-    work.outcome = Accepted(
-        "pending", commission, displaced, "accepted by the merchant from a refused attempt"
-    )
+    (tally,) = months.gather(connection, [work])
+    why = "accepted by the merchant from a refused attempt"
+    work.outcome = Accepted("pending", *earned(work.screened, tally), displaced, why)
     work.conversion_id = make_id("conv", now_ms, entropy(10))
     rows = postings.new_rows()
     work.sightings = histories.left_by(work, _case(work), now_ms)
@@ -142,7 +139,13 @@ def _work(
         raise Refused(report)
     place = (tenant.merchant_id, attempt["program_id"])
     program = setup.programs_of(connection, [place])[place]
-    program = replace(program, commission=then.get("terms", {}).get("program", program.commission))
+    terms = then.get("terms", {})
+    program = replace(
+        program,
+        commission=terms.get("program", program.commission),
+        recruiter=terms.get("recruiter"),
+        terms_id=terms.get("version"),
+    )
     attribution = _attribution(connection, tenant, program, report, attempt, affiliate_id, now_ms)
     email = emails.parse(report.email) if report.email else None
     revenue_minor = to_minor(report.revenue, program.currency)[0] if report.revenue is not None else 0
@@ -190,7 +193,13 @@ def _attribution(
         raise Refused(Refusal(Reason.INVALID_AFFILIATE, fields=("affiliate_id",)))
     then = orjson.loads(attempt["record"])
     if wanted == attempt["affiliate_id"]:
-        affiliate = replace(affiliate, commission=then["terms"].get("affiliate"))
+        terms = then["terms"]
+        affiliate = replace(
+            affiliate,
+            commission=terms.get("affiliate"),
+            recruiter_id=terms.get("recruiter_id"),
+            terms_id=terms.get("affiliate_version"),
+        )
     if affiliate_id:
         chosen = {"by": "merchant", "code": affiliate.ref_code, "affiliate_id": affiliate.id}
         return Attribution(affiliate, "merchant", None, (chosen | {"state": "chosen"},))
@@ -228,5 +237,5 @@ def _place(tenant: Tenant, program: Program, code: str) -> tuple[str, str]:
 
 def _contends_for(work: Work, attempt_id: str) -> list[str]:
     replay_key = work.merchant_id + work.replay_key if work.replay_key else None
-    keys = (replay_key, work.affiliate.id, work.email_key, work.order_key, attempt_id)
+    keys = (replay_key, *work.earners, work.email_key, work.order_key, attempt_id)
     return [key for key in keys if key]

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from refledger.core import decision_reasons
-from refledger.core.commissions import reckon, terms_for
+from refledger.core.commissions import NOTHING, reckon, resolve, terms_for
 from refledger.core.fingerprints import order_key
 from refledger.core.fraud import flips as flipping
 from refledger.core.fraud import policy as rules
@@ -236,7 +236,8 @@ def _commission_minor(record: Row) -> int | None:
         return None
     kept = record["terms"]
     terms, _ = terms_for(kept["program"], kept["affiliate"], record["type"])
-    return reckon(terms, record["type"], record["revenue_minor"], kept["currency"])[0]
+    resolved = resolve(terms, NOTHING, kept["currency"])
+    return reckon(resolved, record["type"], record["revenue_minor"], kept["currency"])[0]
 
 
 def _later(status: str, reason: str | None) -> str:

@@ -21,7 +21,7 @@ from refledger.core.programs import (
     DEFAULT_WINDOW_DAYS,
 )
 from refledger.core.terms import CODE_LENGTH, make_code, make_slug
-from refledger.services import policies, terms
+from refledger.services import months, policies, terms
 from refledger.services.credentials import Tenant
 from refledger.services.notes import Entropy, differences, invalid, not_found, note, taken
 from refledger.services.own_addresses import with_test_links
@@ -96,6 +96,9 @@ def update_program(
         changes |= {"policy": versions} if versions else {}
     if changes:
         values["terms_id"] = terms.new_version(connection, tenant, row | values, now_ms, entropy)
+        if values["terms_id"] != row["terms_id"]:
+            changed = row | values
+            months.count_anew(connection, tenant, changed, changed, now_ms)
         program_store.change_program(connection, row, values)
         note(connection, tenant, "program.updated", program_id, changes, now_ms, entropy)
     return _shown(connection, tenant, row | values)
@@ -211,6 +214,8 @@ def update_affiliate(
         changes |= {"policy": versions} if versions else {}
     if changes:
         values["terms_id"] = terms.new_version(connection, tenant, row | values, now_ms, entropy)
+        if values["terms_id"] != row["terms_id"]:
+            months.count_anew(connection, tenant, row | values, program, now_ms)
         affiliate_store.change_affiliate(connection, row, values)
         note(connection, tenant, "affiliate.updated", affiliate_id, changes, now_ms, entropy)
     return _shown_affiliate(connection, tenant, program, row | values)

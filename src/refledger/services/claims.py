@@ -116,6 +116,12 @@ class Work:
         return self.screened.attribution.affiliate
 
     @property
+    def earners(self) -> set[str]:
+        """Whose standing it moves: the affiliate's, and their recruiter's where recruiters earn."""
+        recruiter_id = self.affiliate.recruiter_id if self.program.recruiter else None
+        return {self.affiliate.id, recruiter_id} if recruiter_id else {self.affiliate.id}
+
+    @property
     def is_dry_run(self) -> bool:
         """Also where the report is not usable: a trial leaves nothing, whatever is wrong with it."""
         return self.claim.is_secret and self.claim.given.get("dry_run") is True

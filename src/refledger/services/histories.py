@@ -13,7 +13,7 @@ from refledger.core.fraud.case import Case, Click
 from refledger.core.fraud.sightings import KINDS, sighted
 from refledger.core.limits import Counted
 from refledger.core.programs import DAY_MS, limits_of, stored
-from refledger.services import whereabouts
+from refledger.services import months, whereabouts
 from refledger.services.claims import Work
 from refledger.services.origins import Generation
 from refledger.services.shelf import Shelf
@@ -34,18 +34,21 @@ Customers = dict[tuple[str, str], list[Past]]
 def gather(
     connection: Connection, works: Sequence[Work], shelf: Shelf, origins: Generation, now_ms: int
 ) -> list[Work]:
-    """Fills history and case of each work. Answers those whose affiliate turns out not to be held: they must wait."""
+    """Fills history and case of each work. Answers those of whose earners one turns out not to be held: they must
+    wait.
+    """
     customers = history.of_customers(
         connection, [_pair(work, work.email_key) for work in works if work.email_key]
     )
     _stay_with_first(connection, works, customers, shelf, now_ms)
-    unheld = [work for work in works if work.affiliate.id not in work.held]
-    works = [work for work in works if work.affiliate.id in work.held]
+    unheld = [work for work in works if not work.earners <= work.held]
+    works = [work for work in works if work.earners <= work.held]
     orders = history.of_orders(connection, [_pair(work, work.order_key) for work in works if work.order_key])
     _standings(connection, works, now_ms)
-    for work, counted in zip(works, _counted(connection, works), strict=True):
+    counts, tallies = _counted(connection, works), months.gather(connection, works)
+    for work, counted, tally in zip(works, counts, tallies, strict=True):
         own = tuple(customers.get(_pair(work, work.email_key), ()))
-        work.history = History(own, orders.get(_pair(work, work.order_key)), counted)
+        work.history = History(own, orders.get(_pair(work, work.order_key)), counted, tally)
         work.case = _case(work, shelf)
     _clicks(connection, works)
     _sightings(connection, works)

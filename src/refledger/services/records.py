@@ -29,7 +29,12 @@ def decision_record(work: Work) -> dict[str, Any]:
         "verified": work.verified,
     }
     if work.program:
-        found["terms"] = {"program": work.program.commission, "currency": work.program.currency}
+        found["terms"] = {
+            "program": work.program.commission,
+            "currency": work.program.currency,
+            "recruiter": work.program.recruiter,
+            "version": work.program.terms_id,
+        }
     if work.screened:
         attribution = work.screened.attribution
         found["attribution"] = {
@@ -38,6 +43,8 @@ def decision_record(work: Work) -> dict[str, Any]:
             "candidates": attribution.candidates,
         }
         found["terms"]["affiliate"] = attribution.affiliate.commission
+        found["terms"]["recruiter_id"] = attribution.affiliate.recruiter_id
+        found["terms"]["affiliate_version"] = attribution.affiliate.terms_id
         found["warnings"] = work.screened.warnings
         if work.screened.listed:
             found["list_entry"] = {"id": work.screened.listed.id, "action": work.screened.listed.action}
@@ -68,8 +75,8 @@ def _refused(refusal: Refusal) -> dict[str, Any]:
 
 
 def _accepted(work: Work, outcome: Accepted) -> dict[str, Any]:
-    commission = outcome.commission
-    return {
+    commission, share = outcome.commission, outcome.share
+    found = {
         "outcome": {"status": outcome.status, "why": outcome.why},
         "displaced": [past.id for past in outcome.displaces],
         "known_as": work.known_as,
@@ -81,6 +88,14 @@ def _accepted(work: Work, outcome: Accepted) -> dict[str, Any]:
             "arithmetic": commission.arithmetic,
         },
     }
+    if share:
+        found["share"] = {
+            "affiliate_id": share.affiliate_id,
+            "minor": share.minor,
+            "terms": share.terms,
+            "arithmetic": share.arithmetic,
+        }
+    return found
 
 
 def _facts(work: Work) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from refledger.services.desk import LATER, LaterPlease
 from refledger.services.origins import Origins
 from refledger.services.setups import look_up
 from refledger.services.shelf import Shelf
-from refledger.store import history
+from refledger.store import history, ledger
 from refledger.store.engine import Connection, Database
 
 Riding = Callable[[], AbstractContextManager[Callable[[Connection], None]]]
@@ -76,14 +76,23 @@ class Tracking:
         waiting = {id(work) for work in later}
         for work in undecided:
             if id(work) in waiting:
-                work.claim.also_held.add(work.affiliate.id)
+                work.claim.also_held |= work.earners
                 continue
             listed = work.screened.listed
             work.verdict = judge(work.case, work.policy, listed is not None and listed.action == "allow")
             work.outcome = decide(work.screened, work.history, work.verdict, work.verified, work.now_ms)
-            unheld = {past.affiliate_id for past in getattr(work.outcome, "displaces", ())} - work.held
-            if unheld:
-                work.claim.also_held |= unheld
+        return later + self._without_displaced(connection, undecided)
+
+    def _without_displaced(self, connection: Connection, works: Sequence[Work]) -> list[Work]:
+        """Those that do not hold everybody who loses by what they displace: they must wait."""
+        displacing = [work for work in works if getattr(work.outcome, "displaces", ())]
+        places = [(work.merchant_id, past.id) for work in displacing for past in work.outcome.displaces]
+        shares, later = ledger.shares_of(connection, places), []
+        for work in displacing:
+            losing = {past.affiliate_id for past in work.outcome.displaces}
+            losing |= {share["affiliate_id"] for past in work.outcome.displaces for share in shares[past.id]}
+            if not losing <= work.held:
+                work.claim.also_held |= losing
                 later.append(work)
         return later
 
@@ -125,7 +134,7 @@ def contends_for(work: Work) -> set[str]:
     if work.replay_key:
         keys.add(work.merchant_id + work.replay_key)
     if work.screened:
-        keys.add(work.affiliate.id)
+        keys |= work.earners
         keys |= {key for key in (work.email_key, work.mailbox_key, work.order_key) if key}
     return keys
 

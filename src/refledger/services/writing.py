@@ -16,10 +16,11 @@ from refledger.core.ledger import State, target
 from refledger.core.personal import DROPPED, PLACEHOLDER
 from refledger.core.programs import DAY_MS, HOUR_MS
 from refledger.core.refusals import Reason, Refusal
-from refledger.services import postings, settlement, whereabouts
+from refledger.services import months, postings, settlement, whereabouts
 from refledger.services.claims import Answer, Work
 from refledger.services.notes import Entropy
 from refledger.services.records import decision_record, dump
+from refledger.store import months as month_store
 from refledger.store import record
 from refledger.store.engine import Connection, together
 
@@ -67,6 +68,8 @@ def write_rows(
         record.insert_sightings(connection, rows["sightings"])
         record.insert_findings(connection, rows["findings"])
         record.insert_whereabouts(connection, rows["whereabouts"])
+        record.insert_shares(connection, rows["shares"])
+        month_store.add(connection, rows["months"])
     record.move_standings(connection, postings.by_standing(rows["moves"]))
 
 
@@ -96,18 +99,20 @@ def accept(
     if not attempt:
         rows["acceptances"] += _numbered(conversion, now_ms)
     event_id = make_id("evt", at_ms, entropy(10))
-    pending = target(State("pending", conversion["commission_minor"]))
+    shares = _shares(work)
+    rows["shares"] += shares
     postings.post(
         rows,
         conversion,
         posted={},
-        wanted={work.affiliate.id: pending},
+        wanted=_wanted(conversion, shares),
         cause=event_id,
         kind=EventType.ACCEPTED,
         at_ms=at_ms,
         counters=None if attempt else counters,
     )
     rows["events"].append(postings.event(conversion, event_id, EventType.ACCEPTED, at_ms))
+    rows["months"] += months.left_by(work, conversion["revenue_minor"], conversion["commission_minor"])
     rows["whereabouts"] += whereabouts.left_by(work)
     rows["sightings"] += [
         {
@@ -162,6 +167,27 @@ def _conversion(work: Work, attempt: Mapping[str, Any] | None) -> dict[str, Any]
         "at_ms": work.now_ms,
         **_times(work, outcome.status),
     }
+
+
+def _shares(work: Work) -> list[dict[str, Any]]:
+    """The row of what the recruiter earns, where one does."""
+    share = work.outcome.share
+    if share is None:
+        return []
+    return [
+        {
+            "merchant_id": work.merchant_id,
+            "conversion_id": work.conversion_id,
+            "affiliate_id": share.affiliate_id,
+            "terms": dump(share.terms),
+            "commission_minor": share.minor,
+        }
+    ]
+
+
+def _wanted(conversion: Mapping[str, Any], shares: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    dues = {row["affiliate_id"]: row["commission_minor"] for row in (conversion, *shares)}
+    return {earner: target(State("pending", minor)) for earner, minor in dues.items()}
 
 
 def _times(work: Work, status: str) -> dict[str, int | None]:

@@ -17,6 +17,7 @@ from refledger.store.schema import (
     events,
     findings,
     idempotency,
+    shares,
     sightings,
     standings,
     whereabouts,
@@ -31,6 +32,7 @@ insert_acceptances = Insert(acceptances).run
 insert_entries = Insert(entries).run
 insert_events = Insert(events).run
 insert_findings = Insert(findings).run
+insert_shares = Insert(shares).run
 insert_sightings = Insert(sightings, "ON CONFLICT DO NOTHING").run
 insert_whereabouts = Insert(whereabouts, "ON CONFLICT DO NOTHING").run
 insert_attempts = Insert(attempts).run

@@ -71,6 +71,9 @@ _PROGRAMS = Query(
         merchants.c.lists_version,
         programs.c.hold_days,
         programs.c.approve_days,
+        programs.c.time_zone,
+        programs.c.recruiter,
+        programs.c.terms_id,
     ).select_from(
         _ids.join(
             programs, and_(programs.c.merchant_id == item(_ids, 0), programs.c.id == item(_ids, 1))
@@ -78,6 +81,7 @@ _PROGRAMS = Query(
     )
 )
 
+_recruiters = affiliates.alias("recruiters")
 _AFFILIATE = (
     affiliates.c.merchant_id,
     affiliates.c.id,
@@ -92,20 +96,27 @@ _AFFILIATE = (
     affiliates.c.known_addresses,
     affiliates.c.policy_id,
     affiliates.c.seen_addresses,
+    _recruiters.c.id,
+    affiliates.c.terms_id,
+)
+_RECRUITED = and_(
+    _recruiters.c.merchant_id == affiliates.c.merchant_id,
+    _recruiters.c.id == affiliates.c.recruiter_id,
+    _recruiters.c.status == "active",
 )
 _AFFILIATES_BY_CODE = Query(
     select(*_AFFILIATE).select_from(
         _ids.join(
             affiliates,
             and_(affiliates.c.merchant_id == item(_ids, 0), affiliates.c.code_key == item(_ids, 1)),
-        )
+        ).outerjoin(_recruiters, _RECRUITED)
     )
 )
 _AFFILIATES_BY_ID = Query(
     select(*_AFFILIATE).select_from(
         _ids.join(
             affiliates, and_(affiliates.c.merchant_id == item(_ids, 0), affiliates.c.id == item(_ids, 1))
-        )
+        ).outerjoin(_recruiters, _RECRUITED)
     )
 )
 _COUPONS = Query(
@@ -121,14 +132,14 @@ _COUPONS = Query(
         coupons.c.active,
         *_AFFILIATE,
     ).select_from(
-        _ids.join(
-            coupons, and_(coupons.c.merchant_id == item(_ids, 0), coupons.c.code_key == item(_ids, 1))
-        ).join(
+        _ids.join(coupons, and_(coupons.c.merchant_id == item(_ids, 0), coupons.c.code_key == item(_ids, 1)))
+        .join(
             affiliates,
             and_(
                 affiliates.c.merchant_id == coupons.c.merchant_id, affiliates.c.id == coupons.c.affiliate_id
             ),
         )
+        .outerjoin(_recruiters, _RECRUITED)
     )
 )
 _POLICIES = Query(

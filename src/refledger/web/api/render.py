@@ -238,7 +238,9 @@ def _expanded(record: Row) -> Row:
     shown = dict(record)
     if "terms" in record:
         terms = record["terms"]
-        shown["terms"] = terms | {name: _json(terms.get(name)) for name in ("program", "affiliate")}
+        shown["terms"] = terms | {
+            name: _json(terms.get(name)) for name in ("program", "affiliate", "recruiter")
+        }
     if "fraud" in record:
         fraud = record["fraud"]
         summary = {
