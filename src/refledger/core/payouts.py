@@ -60,11 +60,11 @@ def write_file(layout: str, payout: Mapping[str, Any], items: Iterable[Mapping[s
     written = io.StringIO()
     sheet = csv.writer(written, lineterminator="\r\n")
     for row in _LAYOUTS[layout](payout, items, day):
-        sheet.writerow([_harmless(cell) for cell in row])
+        sheet.writerow([harmless(cell) for cell in row])
     return written.getvalue()
 
 
-def _harmless(cell: str) -> str:
+def harmless(cell: str) -> str:
     """A cell that no spreadsheet reads as a formula."""
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 

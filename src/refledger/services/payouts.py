@@ -4,7 +4,7 @@ Each function works in the transaction it is given, and holds what it decides ab
 has, not what a conversion earned: its entries name no conversion.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -15,7 +15,7 @@ from refledger.core.fingerprints import lock_number
 from refledger.core.ids import FIRST, make_id
 from refledger.core.refusals import Reason, Refusal, Refused
 from refledger.core.terms import read_amount
-from refledger.services import settlement
+from refledger.services import maturing
 from refledger.services.credentials import Tenant
 from refledger.services.notes import Entropy, invalid, not_found, note
 from refledger.services.periods import day_of
@@ -73,7 +73,8 @@ def create(
         if not earners.isdisjoint(chosen)
     }
     hold(connection, [lock_number(each) for each in {*chosen}.union(*ripe.values())])
-    _mature(connection, tenant, ripe, now_ms, entropy)
+    held = ledger.conversions_of(connection, [(tenant.merchant_id, each) for each in ripe])
+    maturing.mature(connection, tenant, held.values(), now_ms, entropy)
     # Looked up again: another may have paid or refunded meanwhile.
     amounts = {
         affiliate_id: amount
@@ -137,16 +138,6 @@ def _amounts(connection: Connection, run: Run, now_ms: int) -> dict[str, int]:
 
 def _first(amounts: Mapping[str, int]) -> tuple[dict[str, int], bool]:
     return dict(list(amounts.items())[:MOST_ITEMS]), len(amounts) > MOST_ITEMS
-
-
-def _mature(
-    connection: Connection, tenant: Tenant, conversion_ids: Iterable[str], now_ms: int, entropy: Entropy
-) -> None:
-    """Moves on what their hold is over for. Whoever earns of them is held."""
-    pairs = [(tenant.merchant_id, each) for each in conversion_ids]
-    for conversion in ledger.conversions_of(connection, pairs).values():
-        if conversion["matures_ms"] is not None and conversion["matures_ms"] <= now_ms:
-            settlement.settle(connection, conversion, EventType.MATURED, now_ms, entropy)
 
 
 def _payout(run: Run, payout_id: str | None, amounts: Mapping[str, int], now_ms: int) -> Row:

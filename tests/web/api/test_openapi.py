@@ -18,6 +18,8 @@ MANAGED = [
     "",
     "GET /v1/affiliates/{affiliate_id}",
     "GET /v1/affiliates/{affiliate_id}/balance",
+    "GET /v1/affiliates/{affiliate_id}/ledger",
+    "GET /v1/affiliates/{affiliate_id}/statement",
     "GET /v1/attempts",
     "GET /v1/attempts/{attempt_id}",
     "GET /v1/audit",
@@ -214,6 +216,10 @@ def test_real_answers_about_payouts_are_the_documented_ones(shop, document):
         seen(f"POST {item}/{step}", shop.post(f"{one}/items/{john['id']}/{step}", body))
     for step in ("paid", "cancel"):
         seen(f"POST {path}/{step}", shop.post(f"{one}/{step}"))
+    for name in ("ledger", "statement"):
+        of_affiliate = f"GET /v1/affiliates/{{affiliate_id}}/{name}"
+        for params in ({}, {"limit": 0}):
+            seen(of_affiliate, shop.get(f"/v1/affiliates/{john['id']}/{name}", **params))
 
 
 def reverse(seen, shop, whole):

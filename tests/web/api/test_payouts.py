@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from refledger.services import ledger_check
-from refledger.store.engine import EVERYONE
 from tests.builders import rows
 
 DAY_S = 86_400
@@ -122,6 +121,14 @@ def test_only_who_reaches_the_minimum(shop, program, john, mary, sold, minimum, 
     assert amounts(pay_out(shop, program, minimum=minimum)) == expected
 
 
+def test_the_minimum_is_the_programs_unless_the_call_names_one(shop, program, john, mary, sold):
+    assert shop.patch(f"/v1/programs/{program['id']}", {"payout_minimum": "10.00"}).status_code == 200
+    sold(100), sold("99.90", "MARY123")
+    assert pay_out(shop, program, preview=True)["minimum"]["amount"] == "10.00"
+    assert amounts(pay_out(shop, program, minimum="5", preview=True)) == {"John": "10.00", "Mary": "9.99"}
+    assert amounts(pay_out(shop, program)) == {"John": "10.00"}
+
+
 @pytest.mark.parametrize(
     ("later", "expected"),
     # What came later fills what a refund took since then; without it, no more is paid than is there.
@@ -168,10 +175,9 @@ def test_a_refund_while_it_is_on_its_way_leaves_the_payout_as_it_is(shop, progra
 
 
 @pytest.fixture
-def held(database):
+def held(shop, program):
     """Approved commissions are held for ten days after the sale."""
-    with database.write(EVERYONE) as connection:
-        connection.connection.driver_connection.execute("UPDATE programs SET hold_days = 10")
+    assert shop.patch(f"/v1/programs/{program['id']}", {"hold_days": 10}).status_code == 200
 
 
 def test_what_has_matured_is_paid_even_if_nobody_has_moved_it(shop, program, john, mary, held, sold, clock):
@@ -180,7 +186,10 @@ def test_what_has_matured_is_paid_even_if_nobody_has_moved_it(shop, program, joh
     sold(40), sold(70, "MARY123")
     assert pay_out(shop, program, preview=True)["items"] == []
     clock.advance_s(6 * DAY_S)
-    assert accounts(shop, john) == {"held": 1400, "expense": -1400}
+    assert accounts(shop, john) == {"held": 400, "payable": 1000, "expense": -1400}
+    found = shop.get(f"/v1/affiliates/{john['id']}/balance").json()
+    assert found["matured"]["amount"] == "10.00"  # of which no entry tells yet
+    assert shop.get(f"/v1/affiliates/{john['id']}/statement").json()["closing"]["held"]["amount"] == "14.00"
     assert amounts(pay_out(shop, program, preview=True)) == {"John": "10.00"}
     assert amounts(pay_out(shop, program)) == {"John": "10.00"}
     assert accounts(shop, john) == {"held": 400, "in_payout": 1000, "expense": -1400}

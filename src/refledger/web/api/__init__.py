@@ -18,6 +18,7 @@ from refledger.web.api import (
     programs,
     reversals,
     review,
+    statements,
     terms,
 )
 from refledger.web.api.door import House
@@ -31,6 +32,7 @@ ROUTERS = (
     reversals.routes,
     review.routes,
     payouts.routes,
+    statements.routes,
     activity.routes,
     customers.routes,
     lists.routes,

@@ -1,10 +1,10 @@
-"""Affiliates, what they have earned, and their coupons."""
+"""Affiliates and their coupons."""
 
 from typing import Annotated, Any
 
 from fastapi import Query, Response
 
-from refledger.services import catalogue, maturing, reports, review
+from refledger.services import catalogue, reports
 from refledger.web.api import inputs, outputs, render
 from refledger.web.api.door import Call, Caller, router
 
@@ -68,22 +68,6 @@ def update_affiliate(call: Caller, affiliate_id: str, wanted: inputs.AffiliateCh
             ),
         )
     )
-
-
-@routes.get("/affiliates/{affiliate_id}/balance", response_model=outputs.Balance, tags=["Affiliates"])
-def get_balance(call: Caller, affiliate_id: str) -> Response:
-    """What the affiliate's accounts hold, in the mode of the key."""
-
-    def work(connection):
-        affiliate = catalogue.get_affiliate(connection, call.tenant, affiliate_id)
-        program = catalogue.get_program(connection, call.tenant, affiliate["program_id"])
-        accounts = review.balance(connection, call.tenant, affiliate_id)
-        accounts = maturing.as_of_now(
-            connection, call.tenant, affiliate_id, accounts, call.now_ms(connection)
-        )
-        return render.balance(affiliate, call.tenant.mode, program["currency"], accounts)
-
-    return call.read(work)
 
 
 @routes.post(

@@ -124,7 +124,7 @@ def _time(value: Any) -> int:
     return times.from_text(value)
 
 
-def _query_time(value: Any) -> int:
+def query_time(value: Any) -> int:
     # An unescaped plus arrives as a space.
     return _time(re.sub(r" (?=\d\d:\d\d\Z)", "+", value)) if isinstance(value, str) else _time(value)
 
@@ -190,7 +190,7 @@ Decimal = Annotated[
 ]
 Time = Annotated[int, BeforeValidator(_time), _schema(format="date-time", examples=["2026-01-31T12:00:00Z"])]
 QueryTime = Annotated[
-    int, BeforeValidator(_query_time), _schema(format="date-time", examples=["2026-01-31T12:00:00Z"])
+    int, BeforeValidator(query_time), _schema(format="date-time", examples=["2026-01-31T12:00:00Z"])
 ]
 RepeatPurchases = Annotated[
     Any,

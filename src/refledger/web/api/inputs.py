@@ -21,7 +21,7 @@ from refledger.core.refusals import Reason
 from refledger.web.api import fields
 
 _REASONS = ", ".join(f"`{reason}`" for reason in REASONS)
-_CURSOR = re.compile(r"[a-z]{1,16}_[0-9a-z]{1,64}\Z")
+_CURSOR = re.compile(r"[a-z]{1,16}_[0-9a-z]{1,64}(\.[0-9]{1,9})?\Z")
 PROGRAM_STATUSES = Literal["active", "paused", "archived"]
 AFFILIATE_STATUSES = Literal["active", "paused", "banned"]
 CONVERSION_STATUSES = Literal["pending", "pending_review", "approved", "rejected", "refunded", "chargeback"]

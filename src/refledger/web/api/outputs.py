@@ -315,6 +315,7 @@ class Balance(Object):
     program_id: str
     currency: str
     accounts: dict[str, Money]
+    matured: Money = Field(description="Of `payable`: its hold is over, and no entry says so yet.")
 
 
 class Page(Shown):

@@ -315,11 +315,12 @@ def audit(row: Row, _mode: str) -> Row:
     }
 
 
-def balance(affiliate_row: Row, mode: str, currency: str, accounts: dict[str, int]) -> Row:
+def balance(affiliate_row: Row, mode: str, currency: str, accounts: dict[str, int], matured: int) -> Row:
     return {
         **_base("balance", affiliate_row, mode, affiliate_row["created_ms"]),
         "affiliate_id": affiliate_row["id"],
         "program_id": affiliate_row["program_id"],
         "currency": currency,
         "accounts": {name: money(minor, currency) for name, minor in accounts.items()},
+        "matured": money(matured, currency),
     }
