@@ -6,8 +6,9 @@ import time
 import pytest
 
 from refledger.core.addresses import parse
+from refledger.core.fraud.catalogue import SIGNALS
 from refledger.services.origins import MOST_REMEMBERED, Origins
-from refledger.services.sources import SOURCES, Unusable, load
+from refledger.services.sources import SIGNALS_NEED, SOURCES, Unusable, load
 from refledger.settings import load as load_settings
 from tests.mmdb import EXAMPLE_NET, FRANCE, LONDON, PARIS, TOKYO, write
 
@@ -55,6 +56,11 @@ def looked_twice(origins):
     origins.look()
     origins.look()
     return origins
+
+
+def test_what_the_files_are_for_are_signals():
+    assert {signal.code for signal in SIGNALS} >= SIGNALS_NEED.keys()
+    assert {code for source in SOURCES for code in source.signals} == SIGNALS_NEED.keys()
 
 
 # ── what they say ────────────────────────────────────────────────────────────────────────────────────────────────
