@@ -238,10 +238,10 @@ def test_what_is_tried_out_is_reported_as_if_it_were_enforced(shop, counter):
     kept = counter.purchase(ROLE).id
     hers = counter.purchase("ann+x@gmail.com", ref_code="MARY123").id
     found = report(shop, enforcing=True)
-    assert flips(found) == [
+    assert set(flips(found)) == {  # of one millisecond, in no order
         (kept, "accepted", "refused", "email.role"),
         (hers, "accepted", "review", "email.plus_tag"),
-    ]
+    }
     assert found["policy"]["signals"]["email.role"]["mode"] == "enforce"
     assert report(shop)["flips"] == [] and report(shop)["policy"] is None
 
