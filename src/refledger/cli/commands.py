@@ -258,6 +258,36 @@ def forget(
         door.forget(opened_database, email, merchant, yes)
 
 
+@app.command()
+def backtest(
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|PRESET", help="What to try; left out: the policy that judged each decision."
+        ),
+    ] = None,
+    program: Annotated[
+        str | None, typer.Option(metavar="ID", help="Needed where there is more than one.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="RFC 3339; else 30 days before the end.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Before this time; else until now.")
+    ] = None,
+    mode: Annotated[Literal["live", "test"], typer.Option(help="Which decisions.")] = "live",
+    as_json: Annotated[bool, typer.Option("--json", help="The whole report, as the API gives it.")] = False,
+    merchant: MerchantId = None,
+    database: Url = None,
+) -> None:
+    """Replay a policy over what was decided. Status 1 where a decision is not reproduced by its own policy."""
+    from refledger.cli import backtest as door
+
+    found = door.run(settings(database), merchant, mode, program, policy, since, until)
+    if not door.show(found, as_json):
+        raise typer.Exit(1)
+
+
 @app.command("verify-ledger")
 def verify_ledger(database: Url = None) -> None:
     """Check that every cent balances. Status 1 where one does not."""
