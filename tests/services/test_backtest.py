@@ -235,11 +235,12 @@ def test_what_is_an_affiliates_own_stays(shop, counter):
     assert [(each["affiliate_id"], each["to"]) for each in found["flips"]] == [(shop.john_id, "review")]
 
 
-def test_what_is_tried_out_is_reported_as_if_it_were_enforced(shop, counter):
+def test_what_is_tried_out_is_reported_as_if_it_were_enforced(shop, counter, clock):
     tried = {"action": "refuse", "mode": "shadow"}
     put_policy(shop, {"signals": {"email.role": tried}})
     shop.change_affiliate(shop.mary_id, policy=signal("email.plus_tag", action="review", mode="shadow"))
     kept = counter.purchase(ROLE).id
+    clock.advance_s(1)
     hers = counter.purchase("ann+x@gmail.com", ref_code="MARY123").id
     found = report(shop, enforcing=True)
     assert set(flips(found)) == {  # of one millisecond, in no order
