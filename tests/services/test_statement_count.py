@@ -100,7 +100,7 @@ def test_a_database_of_cities_costs_two_whatever_the_size(told, tmp_path):
     is one insert.
     """
     tor = tmp_path / "tor.txt"
-    tor.write_text("9.0.0.0/8\n")
+    tor.write_text("81.2.0.0/20\n")
     city = write(tmp_path / "city.mmdb", "GeoLite2-City", {"81.2.0.0/16": LONDON})
     counts = {}
     for start, files in ((0, {}), (1000, {"addresses_tor": tor}), (2000, {"geoip_city": city})):
