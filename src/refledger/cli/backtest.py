@@ -72,12 +72,11 @@ def _time(option: str, text: str | None) -> int | None:
 
 
 def _only_program(connection: Connection, merchant_id: str) -> str:
-    found = program_store.program_ids(connection, merchant_id)
+    found, _ = program_store.list_programs(connection, merchant_id, None, 100, None)
     if len(found) != 1:
-        raise Sentence(
-            f"say which program is meant with --program: {', '.join(found) or 'there is none yet'}"
-        )
-    return found[0]
+        ids = ", ".join(f"{row['id']} ({row['name']})" for row in found) or "there is none yet"
+        raise Sentence(f"say which program is meant with --program: {ids}")
+    return found[0]["id"]
 
 
 @contextmanager
