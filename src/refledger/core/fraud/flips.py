@@ -35,7 +35,7 @@ class Flip(NamedTuple):
 
 
 def flip(decision: Decision, old: Outcome, new: Outcome) -> Flip | None:
-    if old.state == new.state:
+    if old.code == new.code or old.state == new.state:
         return None
     return Flip(
         decision.id,

@@ -62,13 +62,8 @@ def keep(record: dict[str, Any]) -> Kept | None:
     fraud = record.get("fraud")
     if fraud is None:
         return None
-    facts, told, listed, limits = (
-        record["facts"],
-        record["outcome"],
-        record.get("list_entry"),
-        record["facts"].get("limits"),
-    )
-    filled_ms = facts["limits_filled_ms"]
+    facts, told, listed = record["facts"], record["outcome"], record.get("list_entry")
+    limits, filled_ms = facts.get("limits"), facts["limits_filled_ms"]
     return Kept(
         record["policy"],
         _noticed(fraud) if fraud["fired"] or "muted" in fraud else (),
