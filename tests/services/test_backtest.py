@@ -6,10 +6,12 @@ import random
 
 import pytest
 
+from refledger.core.emails import parse
 from refledger.core.refusals import Refused
 from refledger.services import backtest as service
 from refledger.services import catalogue, steps
 from refledger.services.backtest import NO_BOUNDS, Bounds, Question, backtest
+from refledger.services.forgetting import forget
 from refledger.web.tracking import Words
 from tests.builders import ADDRESS, AGENT, PURCHASE
 
@@ -384,6 +386,20 @@ def test_records_of_an_earlier_version_are_replayed_too(shop, counter):
     (only,) = found["flips"]
     assert (only["to"], only["revenue"], only["commission"]) == ("accepted", None, None)
     assert found["totals"][0]["commission"]["amount_minor"] == 0
+
+
+def test_who_is_forgotten_is_replayed_all_the_same(shop, counter):
+    put_policy(shop, ROLE_REFUSED)
+    for email in ("test1@firm.example", "test1@firm.example", ROLE):
+        counter.purchase(email)
+    for email in ("test1@firm.example", ROLE):
+        forget(shop.database, shop.tenant, parse(email), shop.clock)
+    found = report(shop, {"review_at": 46})
+    assert found["reproduced"] == {"count": 3, "share": 1.0, "differing": []}
+    assert {each[1:] for each in flips(found)} == {
+        ("review", "accepted", "email.test_pattern"),
+        ("refused", "accepted", "email.role"),
+    }
 
 
 def test_a_door_sets_bounds_and_says_so(shop, counter, clock, monkeypatch):
