@@ -100,11 +100,14 @@ def demo(
     using = settings(database)
     with opened(using) as opened_database:
         made = ensure_demo(opened_database, using.secret_bytes(), using.data_dir, now_ms())
-        if month:
-            from refledger.cli.month import make
+        address = using.public_url or f"http://{using.host}:{using.port}"
+        if not month:
+            print(demo_text(address, made))
+            return
+        from refledger.cli.month import make, month_text
 
-            make(opened_database, using, made, seed)
-    print(demo_text(using.public_url or f"http://{using.host}:{using.port}", made))
+        make(opened_database, using, made, seed)
+        print(month_text(opened_database, address, made))
 
 
 @keys.command("create")
