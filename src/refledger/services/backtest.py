@@ -21,7 +21,7 @@ from refledger.core.fraud import flips as flipping
 from refledger.core.fraud import policy as rules
 from refledger.core.fraud.flips import Flip, flip
 from refledger.core.fraud.replay import Decision, Policies, Replay, Replayed, keep
-from refledger.core.ids import make_id
+from refledger.core.ids import FIRST, LAST, make_id
 from refledger.core.programs import DAY_MS, stored
 from refledger.core.times import to_text as time_text
 from refledger.services import policies
@@ -36,7 +36,6 @@ USUAL_MS = 30 * DAY_MS  # how far back, unless told
 _AT_ONCE = 500  # decisions between two looks at the clock
 _SLACK = 1000  # decisions held back to be put in order
 _PLACE = attrgetter("place")
-_LAST = b"\xff" * 10
 ADVICE = "Name a shorter time, or run `refledger backtest` where the database is: it has no bound."
 
 Row = dict[str, Any]
@@ -175,7 +174,7 @@ def _policies(
 
 def _span(tenant: Tenant, program: Row, prefix: str, from_ms: int, to_ms: int) -> store.Span:
     """Ids from one time on to before another."""
-    after_id, before_id = make_id(prefix, max(from_ms, 1) - 1, _LAST), make_id(prefix, to_ms, bytes(10))
+    after_id, before_id = make_id(prefix, max(from_ms, 1) - 1, LAST), make_id(prefix, to_ms, FIRST)
     return tenant.merchant_id, program["id"], tenant.mode, after_id, before_id
 
 

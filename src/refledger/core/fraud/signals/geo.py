@@ -16,9 +16,8 @@ from refledger.core.fraud.signal import (
     fired,
 )
 from refledger.core.origins import ASN, CITY, Origin
-from refledger.core.programs import DAY_MS
+from refledger.core.own_addresses import SEEN_FOR_MS
 
-SEEN_MS = 30 * DAY_MS
 # By version of the protocol: what is cut off an address before two are compared.
 _LINE_BITS = {4: 0, 6: 64}
 _NETWORK_BITS = {4: 8, 6: 80}
@@ -45,7 +44,7 @@ def _same(case: Case, bits: dict[int, int]) -> Finding:
     version, cut = address.version, bits[address.version]
     first = address.number >> cut << cut
     last = first + (1 << cut) - 1
-    since_ms = case.now_ms - SEEN_MS
+    since_ms = case.now_ms - SEEN_FOR_MS
     for of_version, low, high, where, at_ms, _ in case.affiliate_seen:
         if low <= last and high >= first and of_version == version and (at_ms is None or at_ms >= since_ms):
             return fired({"known_from": _KNOWN_FROM.get(where, where)})
@@ -54,7 +53,7 @@ def _same(case: Case, bits: dict[int, int]) -> Finding:
 
 def _seen(case: Case) -> bool:
     """Whether any address of the affiliate's is known that is not too old."""
-    since_ms = case.now_ms - SEEN_MS
+    since_ms = case.now_ms - SEEN_FOR_MS
     return any(each.at_ms is None or each.at_ms >= since_ms for each in case.affiliate_seen)
 
 
@@ -87,7 +86,7 @@ def same_city_asn(case: Case) -> Finding:
 
 def _origins(case: Case) -> list[Origin]:
     """Of the affiliate's single addresses; a range has none."""
-    since_ms = case.now_ms - SEEN_MS
+    since_ms = case.now_ms - SEEN_FOR_MS
     return [
         origin
         for _, _, _, _, at_ms, origin in case.affiliate_seen
