@@ -1,3 +1,3 @@
 """Before anything of the package is imported: see there."""
 
-pytest_plugins = ["tests.recorder"]
+pytest_plugins = ["tests.recorder", "tests.heard"]

@@ -76,7 +76,7 @@ def _claim(whole: Installation, number: int, email: str, chance: random.Random) 
 
 
 def _copy(whole: Installation, copies: int) -> None:
-    """Each copy a while after the one before; customers are new each time, affiliates the same."""
+    """Each copy a while before the one before; customers are new each time, affiliates the same."""
     is_sqlite = not whole.address
     raw = (
         sqlite3.connect(whole.path, isolation_level=None)
@@ -84,43 +84,40 @@ def _copy(whole: Installation, copies: int) -> None:
         else psycopg.connect(whole.address, autocommit=True)
     )
     with closing(raw):
-        first_ms = raw.execute("SELECT min(at_ms) FROM conversions").fetchone()[0]
-        first = {"from": first_ms, "first": make_id("x", first_ms - 1, bytes(10))[2:12]}
         raw.execute("PRAGMA synchronous = OFF" if is_sqlite else "SET synchronous_commit = off")
-        statements = [_copying(table, is_sqlite) for table in ("decisions", "conversions", "attempts")]
-        for n in range(1, copies):
+        first_ms = raw.execute("SELECT min(at_ms) FROM conversions").fetchone()[0]
+        for table in _IDS:
+            raw.execute(f"CREATE TEMPORARY TABLE first_{table} AS SELECT * FROM {table}")
+        statements = [_copying(table, is_sqlite) for table in _IDS]
+        # The earliest first, as they grow in life.
+        for n in reversed(range(1, copies)):
             back_ms = n * (_SPAN_MS // copies)
             time_of_id = make_id("x", first_ms - back_ms, bytes(10))[2:12]
+            raw.execute("BEGIN")
             for statement in statements:
-                raw.execute(statement, {"time": time_of_id, "back": back_ms, "n": str(n)} | first)
+                raw.execute(statement, {"time": time_of_id, "back": back_ms, "n": str(n)})
+            raw.execute("COMMIT")
         raw.execute("ANALYZE")
 
 
+# The column that orders each table, and what its ids begin with.
+_IDS = {"decisions": ("conversion_id", "conv"), "conversions": ("id", "conv"), "attempts": ("id", "att")}
+
+
 def _copying(table: str, is_sqlite: bool) -> str:
-    """The rows of the first copy, those from `from` on, once more."""
-    id_name, prefix = {
-        "decisions": ("conversion_id", "conv"),
-        "conversions": ("id", "conv"),
-        "attempts": ("id", "att"),
-    }[table]
+    id_name, prefix = _IDS[table]
     own = {
         id_name: f"'{prefix}_' || :time || substr({id_name}, {len(prefix) + 12})",
         "at_ms": "at_ms - :back",
         "email_key": "email_key || :n",
     }
     columns = metadata.tables[table].columns.keys()
-    first_id = f"{id_name} > '{prefix}_' || :first"
-    sql = f"INSERT INTO {table} SELECT {', '.join(own.get(each, each) for each in columns)} FROM {table}"
-    sql += " WHERE at_ms >= :from" if "at_ms" in columns else f" WHERE {first_id}"
+    sql = (
+        f"INSERT INTO {table} SELECT {', '.join(own.get(each, each) for each in columns)} FROM first_{table}"
+    )
     if is_sqlite:
         return sql
-    for name, kind in {
-        "time": "text",
-        "back": "bigint",
-        "n": "text",
-        "from": "bigint",
-        "first": "text",
-    }.items():
+    for name, kind in {"time": "text", "back": "bigint", "n": "text"}.items():
         sql = sql.replace(f":{name}", f"CAST(%({name})s AS {kind})")
     return sql
 

@@ -6,16 +6,23 @@ from pathlib import Path
 
 from bench import installation as installations
 from bench import profile
+from refledger.core import addresses
 from refledger.core.conversions import Accepted, decide
+from refledger.core.fraud.case import Click
 from refledger.core.fraud.scoring import judge, record
+from refledger.core.origins import ASN, CITY, CLASSES, Operator, Origin, Place, Seen, Whereabouts
+from refledger.core.programs import DAY_MS, HOUR_MS
 from refledger.services import tracking
 from refledger.store.engine import Database
 
 _EACH = 20  # decisions timed together, for one alone is near the clock's own cost
+_ELSEWHERE = addresses.parse("9.9.9.9")
+_MADRID = Place("madrid", "Madrid", 40_417, -3_704, 20)
+_OPERATOR = Operator(64_500, "Example")
 
 
 def collect(folder: Path, count: int) -> list[tracking.Work]:
-    """Works with all facts, as the service gathers them, kept as they are decided."""
+    """Works with all facts, as the service gathers them, kept as they are decided; then told all that may be known."""
     installation = installations.make(folder / "decide")
     database, kept = Database(installation.settings.database_url), []
     settling = tracking.Tracking(database, profile.Words(), profile.now_ms)
@@ -31,7 +38,32 @@ def collect(folder: Path, count: int) -> list[tracking.Work]:
     finally:
         tracking.writing.write = write
         database.close()
+    for number, work in enumerate(kept):
+        _inform(work, number)
     return kept
+
+
+def _inform(work: tracking.Work, number: int) -> None:
+    """Every fact a signal may ask for, so that each is evaluated to its end and only the weakest fires: one city."""
+    case, known = work.case, frozenset({CITY, ASN, *CLASSES})
+    case.address = case.address or addresses.parse(f"81.2.{number >> 8 & 255}.{number & 255}")
+    case.agent = case.agent or "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/142.0.0.0"
+    case.origin = Origin(case.address, _MADRID, _OPERATOR, known=known)
+    if case.via != "coupon":
+        at_ms = case.now_ms - HOUR_MS
+        case.click, case.click_tie = (
+            Click("clk_1", at_ms, case.address.text, case.agent, "document"),
+            "click_id",
+        )
+        case.first_click_ms = case.last_click_ms = at_ms
+        case.click_origin = case.origin
+    case.whereabouts = Whereabouts(case.now_ms - HOUR_MS, 40_000, -3_000, 20, False)
+    # More than an affiliate usually has; each further one costs half a microsecond.
+    theirs = Origin(_ELSEWHERE, _MADRID, Operator(64_501, "Another"), known=known)
+    case.affiliate_seen = tuple(
+        Seen(4, _ELSEWHERE.number + place, _ELSEWHERE.number + place, "portal", case.now_ms - DAY_MS, theirs)
+        for place in range(8)
+    )
 
 
 def run(folder: Path, rounds: int = 20, count: int = 1_000) -> dict[str, float]:

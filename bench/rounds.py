@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import bare, load, measures, peer, pgbench, postgresql, servers
+from bench import bare, load, measures, peer, pgbench, places, postgresql, servers
 from bench import installation as installations
 from bench.installation import Installation
 
@@ -59,25 +59,33 @@ def fastest(ways: Sequence, rate: Callable) -> Any:
 
 
 class Sqlite:
-    """refledger on SQLite; beside it hello world on the same server, one commit each, and the bare database."""
+    """refledger on SQLite; beside it hello world on the same server, one commit each, and the bare database.
+
+    And refledger with databases of places and networks, as many clients as the aims name.
+    """
 
     def __init__(self, folder: Path, template: Installation, recorded: list[bare.Recorded]):
         self.ways: dict[str, str] = {}
         self.version = ""
         self.folder, self.template, self.recorded = folder, template, recorded
+        self.files = places.make(folder / "places")
 
     def round(self, points: measures.Points) -> None:
         """Everything once, from empty tables."""
         template = self.template
         service, single = template.copy(self.folder / "service"), template.copy(self.folder / "single")
+        placed = template.copy(self.folder / "placed")
         with (
             servers.hello(template) as hello_server,
             servers.service(service) as grouped_server,
             servers.service(single, cap=1) as single_server,
+            servers.service(placed, files=self.files) as placed_server,
         ):
             for clients in CLIENTS:
                 points.http(("hello", clients), hello_server, template, "conversions", clients)
                 points.http(("service", clients), grouped_server, template, "conversions", clients)
+                if clients == AT:
+                    points.http(("places", clients), placed_server, template, "conversions", clients)
                 points.http(("single", clients), single_server, template, "conversions", clients)
             for per_commit in PER_COMMIT:
                 copy = template.copy(self.folder / "bare")

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -84,9 +85,19 @@ class Server:
         return float(found["refledger_group_size_sum"]), float(found["refledger_group_size_count"])
 
 
-def service(installation: Installation, cap: int | None = None, workers: int = 1) -> Server:
-    """refledger as it is started by everybody; with a cap of 1 it commits each request by itself."""
-    environment = installation.environment | ({"REFLEDGER_GROUP_CAP": str(cap)} if cap else {})
+def service(
+    installation: Installation,
+    cap: int | None = None,
+    workers: int = 1,
+    files: Mapping[str, str] | None = None,
+) -> Server:
+    """refledger as it is started by everybody; with a cap of 1 it commits each request by itself.
+
+    `files`: settings that name databases of places and networks.
+    """
+    environment = (
+        installation.environment | ({"REFLEDGER_GROUP_CAP": str(cap)} if cap else {}) | (files or {})
+    )
     port = free_port()
     command = [sys.executable, "-m", "refledger.cli", "serve", "--port", str(port), "--workers", str(workers)]
     return Server(port, command, environment, installation.folder, says="refledger serves on")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bench.installation import AFFILIATES
 from bench.measures import Point, Points
+from bench.places import RANGES
 from bench.requests import POPULAR
 from bench.results import Growth, Results
 from bench.rounds import AT, CLICK_CLIENTS, CLIENTS, MORE_WORKERS, PEER_CLIENTS, PER_COMMIT, WORKERS
@@ -37,7 +38,7 @@ class Aim:
 def tables(results: Results) -> list[Table]:
     """Those that something was measured for."""
     makers: tuple[Callable[[Results], Table], ...] = (
-        _sqlite, _postgresql, _links, _floors, _decisions, _growth, _aims,
+        _sqlite, _places, _postgresql, _links, _floors, _decisions, _growth, _aims,
     )  # fmt: skip
     return [made for each in makers if (made := each(results)).rows]
 
@@ -94,6 +95,19 @@ def _sqlite(results: Results) -> Table:
         rows.append((str(clients), *_ours(point), *(f"{point.ratio(points[other]):.2f}" for other in others)))
     against = ("÷ hello world", "÷ one commit each", "÷ bare, 1 per commit", "÷ bare, 100 per commit")
     return Table("track-conversion on SQLite", (*_OURS, *against), rows)
+
+
+def _places(results: Results) -> Table:
+    points, rows = results.points, []
+    if ("places", AT) in points:
+        for said, name in (("without", "service"), ("with", "places")):
+            point = points[name, AT]
+            rows.append((said, *_waits(point), f"{point.ratio(points['service', AT]):.2f}"))
+    return Table(
+        f"Databases of places and networks, SQLite, {AT} clients",
+        (f"three of them and {RANGES:,} listed ranges", "per second", "p50 ms", "p99 ms", "÷ without"),
+        rows,
+    )
 
 
 def _postgresql(results: Results) -> Table:
@@ -221,6 +235,9 @@ def _aims_of_sqlite(points: Points) -> Iterator[Aim]:
     yield Aim(f"{where} ÷ bare, 100 per commit", "≥", 0.3, at.ratio(points["bare", 100]))
     yield Aim(f"{where}: p99", "≤", 30, at.p99, "ms")
     yield Aim("SQLite, one client: p50", "≤", 1, points["service", 1].p50, "ms")
+    if ("places", AT) in points:
+        places = points["places", AT].ratio(at)
+        yield Aim(f"{where}, with databases of places and networks ÷ without", "≥", 0.8, places)
     clicks = points["service", "links"].ratio(points["hello", "links"])
     yield Aim(f"a followed link of {POPULAR} ÷ hello world's redirect", "≥", 0.6, clicks)
 

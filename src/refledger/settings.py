@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
     public_url: str | None = Field(
         None,
-        description="The address that shops and browsers reach, for the links that are printed.",
+        description="The URL that shops and browsers reach, for the links that are printed.",
     )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         (), description="Addresses or ranges, separated by commas, whose forwarded headers are believed."

@@ -12,6 +12,7 @@ import pytest
 
 from refledger.cli import main
 from refledger.settings import PREFIX
+from tests import heard
 
 
 @dataclass
@@ -19,6 +20,16 @@ class Done:
     returncode: int
     stdout: str
     stderr: str
+
+
+class Heard(subprocess.Popen):
+    """A process of which is heard what it told until it ended."""
+
+    def communicate(self, *arguments, **named):
+        texts = super().communicate(*arguments, **named)
+        for text in texts:
+            heard.note(" ".join(self.args[2:4]), text or "")
+        return texts
 
 
 class Shell:
@@ -52,11 +63,13 @@ class Shell:
         for stream in (out, error):
             stream.flush()
             texts.append(stream.buffer.getvalue().decode())
+            # What `export` writes is the data itself.
+            heard.note(f"refledger {arguments[0]}", texts[-1] if arguments[0] != "export" else "")
         return Done(status, *texts)
 
     def start(self, *arguments, **environment):
         """A process of its own, for what serves until it is told to stop."""
-        return subprocess.Popen(
+        return Heard(
             [sys.executable, "-m", "refledger.cli", *map(str, arguments)],
             cwd=self.folder,
             env=self.environment | environment,

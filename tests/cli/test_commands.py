@@ -269,6 +269,9 @@ def test_a_database_of_a_newer_version_is_refused(shell):
 
 def test_the_demo_month_is_made_once_and_says_what_came_of_it(shell):
     made = shell.run("demo", "--month")
-    assert "Demo month: program prog_" in made.stderr and "pending_review" in made.stderr
+    assert "pending_review" in made.stderr and "/v1/review" in made.stdout
     again = shell.run("demo", "--month")
-    assert again.returncode == 1 and "demo-month is there already" in again.stderr
+    assert again.returncode == 0 and "made before" in again.stderr and again.stdout == made.stdout
+    (command,) = (line for line in made.stdout.splitlines() if line.startswith("refledger backtest"))
+    tried = shell.run(*command.split()[1:])
+    assert tried.returncode == 0 and "would have been different" in tried.stdout

@@ -9,7 +9,7 @@ from refledger.services.doctor import examine
 from refledger.services.sources import OLD_DAYS, SIGNALS_NEED, SOURCES
 from refledger.settings import load
 from tests.conftest import START_MS
-from tests.mmdb import EXAMPLE_NET, LONDON, write
+from tests.mmdb import EXAMPLE_NET, FRANCE, LONDON, write
 
 DAY_S = 86_400
 NOT_SET = {source.setting for source in SOURCES}
@@ -95,6 +95,15 @@ def test_what_one_file_knows_is_not_missed_in_another(database, database_url, tm
     found = said(database, database_url, tmp_path, geoip_anonymous=path)
     assert found["Tor exits"][1] == "REFLEDGER_ADDRESSES_TOR is not set; other files know it"
     assert found["privacy relays"][1] == "REFLEDGER_ADDRESSES_RELAY is not set; ip.relay: not evaluated"
+
+
+def test_the_doctor_says_what_a_file_of_countries_lacks(database, database_url, tmp_path):
+    path = write(tmp_path / "c.mmdb", "GeoLite2-Country", {"5.6.0.0/16": FRANCE})
+    level, words = said(database, database_url, tmp_path, geoip_city=path)["cities"]
+    assert level == "ok"
+    assert words.endswith(
+        "; geo.same_city, geo.same_city_asn, geo.impossible_travel: not evaluated, it does not tell"
+    )
 
 
 @pytest.mark.parametrize(("days", "level"), [(0, "ok"), (OLD_DAYS, "ok"), (OLD_DAYS + 1, "warn"), (-1, "ok")])

@@ -20,6 +20,7 @@ PUBLISHED = """\ufeff# exits, as of today
 "192.0.2.0/24",x
 2001:db8:1::/48
 10.0.0.5/8
+172.16.0.0/255.240.0.0
 
 ::ffff:100.64.0.0/106
 """
@@ -40,6 +41,8 @@ PUBLISHED = """\ufeff# exits, as of today
         ("2001:db8:1:ffff:ffff:ffff:ffff:ffff", True),
         ("2001:db8:2::", False),
         ("10.255.255.255", True),  # host bits are no mistake
+        ("172.31.255.255", True),
+        ("172.32.0.0", False),
         ("100.64.0.1", True),
         ("100.128.0.1", False),
         ("::c633:6407", False),  # the number of 198.51.100.7, in the other family
@@ -51,13 +54,14 @@ PUBLISHED = """\ufeff# exits, as of today
 def test_the_ends_of_ranges(text, inside):
     found = read(PUBLISHED)
     assert holds(found, text) is inside
-    assert (found.entries, found.bad_lines, found.first_bad_line) == (7, 0, None)
+    assert (found.entries, found.bad_lines, found.first_bad_line) == (8, 0, None)
 
 
 @pytest.mark.parametrize(
     "line",
     ["nonsense", "1.2.3", "1.2.3.4/33", "300.1.1.1", "01.2.3.4", "1.2.3.4 - 1.2.3.9", "0.0.0.0/0", "::/0",
-     "::ffff:0:0/96", "ip_prefix,country", "<html>", "2001:db8::/129", "1.2.3.4/-1", "\0", "٣.1.1.1"],
+     "::ffff:0:0/96", "ip_prefix,country", "<html>", "2001:db8::/129", "1.2.3.4/-1", "\0", "٣.1.1.1",
+     "2001:db8::/٤", "2001:db8::/" + "9" * 5000, "fe80::1%eth0", "2001:db8::/", "1.2.3.4/", "1:2:3:4:5:6:7:8:9"],
 )  # fmt: skip
 def test_bad_lines_are_counted_and_the_others_count(line):
     found = read(f"198.51.100.7\n{line}\n198.51.100.9\n{line}")

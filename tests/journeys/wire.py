@@ -27,7 +27,7 @@ class Server:
             "REFLEDGER_DATABASE_URL": self.settings.database_url,
             "REFLEDGER_DATA_DIR": str(self.settings.data_dir),
             "REFLEDGER_SECRET": self.settings.secret.get_secret_value(),
-            "REFLEDGER_LOG_LEVEL": "error",
+            "REFLEDGER_LOG_LEVEL": "warning",
         }  # fmt: skip
         command = [sys.executable, "-m", "uvicorn", self.factory, "--factory", "--port", str(self.port)]
         command += ["--http", "refledger.web.protocol:Protocol"]  # as `refledger serve` has it

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from refledger.core.emails import DATA_VERSIONS
+from refledger.core import agents, emails, mailboxes
 from refledger.core.fraud.policy import DEFAULT
 from refledger.services import writing
 from tests.builders import ADDRESS, AGENT, EMAIL, PURCHASE
@@ -182,11 +182,22 @@ def test_a_dry_run_leaves_nothing_whatever_is_wrong_with_it(shop, counter, code)
     assert attempts(shop) == []
 
 
-@pytest.mark.parametrize("code", ["disposable_email", "rate_limited"])
-def test_the_record_names_the_lists_that_judged(shop, counter, code):
+JUDGED_BY = emails.DATA_VERSIONS | mailboxes.DATA_VERSIONS | agents.DATA_VERSIONS
+
+
+@pytest.mark.parametrize(
+    "code, judged_by", [("disposable_email", emails.DATA_VERSIONS), ("rate_limited", JUDGED_BY)]
+)
+def test_the_record_names_the_lists_that_judged(shop, counter, code, judged_by):
     prepare, fields = REFUSALS[code]
     prepare(shop, counter)
     counter.report(**FIELDS | fields)
     (row,) = attempts(shop)
-    assert json.loads(row["record"])["data"] == DATA_VERSIONS
-    assert len(DATA_VERSIONS["own_lists"]) == 8 and DATA_VERSIONS["disposable_email_domains"]
+    assert json.loads(row["record"])["data"] == judged_by
+    assert set(judged_by) < {*JUDGED_BY, "geoip_city"} and all(judged_by.values())
+
+
+def test_our_own_data_is_named_as_it_is():
+    assert [len(JUDGED_BY[name]) for name in ("own_lists", "mailbox_rules", "own_agents")] == [8, 8, 8]
+    digest = mailboxes.digest
+    assert digest({"a", "b"}) == digest(["b", "a"]) and digest(["a"]) != digest(["b"])

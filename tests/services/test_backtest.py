@@ -6,10 +6,12 @@ import random
 
 import pytest
 
+from refledger.core.emails import parse
 from refledger.core.refusals import Refused
 from refledger.services import backtest as service
 from refledger.services import catalogue, steps
 from refledger.services.backtest import NO_BOUNDS, Bounds, Question, backtest
+from refledger.services.forgetting import forget
 from refledger.web.tracking import Words
 from tests.builders import ADDRESS, AGENT, PURCHASE
 
@@ -69,6 +71,10 @@ class History:
         put_policy(shop, {"signals": {"email.repeat": {"action": "refuse"}}})
         shop.list_entry("block", "domain", "blocked.example")
         shop.list_entry("allow", "domain", "allowed.example")
+        # One of each kind to begin with, whatever chance brings.
+        shop.click()
+        for email in ("eve@firm.example", "aaaaa@firm.example"):
+            counter.purchase(email, customer_ip=ADDRESS, customer_user_agent=AGENT)
 
     def happen(self, reports):
         for number in range(reports):
@@ -130,7 +136,7 @@ def test_the_unchanged_policy_reproduces_every_decision(shop, counter, clock, se
     assert codes >= {"duplicate", "rate_limited", "blocked", "policy", "timing_too_fast"}
     assert found["reproduced"]["differing"] == []
     assert found["reproduced"] == {"count": found["decisions"], "share": 1.0, "differing": []}
-    assert found["decisions"] > 150 and found["complete"]
+    assert found["decisions"] > 100 and found["complete"]
     assert found["flips"] == []
     # What each was judged by, in force for all that time: the same again, decision by decision.
     strict = report(shop, {"preset": "strict"})
@@ -231,17 +237,18 @@ def test_what_is_an_affiliates_own_stays(shop, counter):
     assert [(each["affiliate_id"], each["to"]) for each in found["flips"]] == [(shop.john_id, "review")]
 
 
-def test_what_is_tried_out_is_reported_as_if_it_were_enforced(shop, counter):
+def test_what_is_tried_out_is_reported_as_if_it_were_enforced(shop, counter, clock):
     tried = {"action": "refuse", "mode": "shadow"}
     put_policy(shop, {"signals": {"email.role": tried}})
     shop.change_affiliate(shop.mary_id, policy=signal("email.plus_tag", action="review", mode="shadow"))
     kept = counter.purchase(ROLE).id
+    clock.advance_s(1)
     hers = counter.purchase("ann+x@gmail.com", ref_code="MARY123").id
     found = report(shop, enforcing=True)
-    assert flips(found) == [
+    assert set(flips(found)) == {  # of one millisecond, in no order
         (kept, "accepted", "refused", "email.role"),
         (hers, "accepted", "review", "email.plus_tag"),
-    ]
+    }
     assert found["policy"]["signals"]["email.role"]["mode"] == "enforce"
     assert report(shop)["flips"] == [] and report(shop)["policy"] is None
 
@@ -379,6 +386,20 @@ def test_records_of_an_earlier_version_are_replayed_too(shop, counter):
     (only,) = found["flips"]
     assert (only["to"], only["revenue"], only["commission"]) == ("accepted", None, None)
     assert found["totals"][0]["commission"]["amount_minor"] == 0
+
+
+def test_who_is_forgotten_is_replayed_all_the_same(shop, counter):
+    put_policy(shop, ROLE_REFUSED)
+    for email in ("test1@firm.example", "test1@firm.example", ROLE):
+        counter.purchase(email)
+    for email in ("test1@firm.example", ROLE):
+        forget(shop.database, shop.tenant, parse(email), shop.clock)
+    found = report(shop, {"review_at": 46})
+    assert found["reproduced"] == {"count": 3, "share": 1.0, "differing": []}
+    assert {each[1:] for each in flips(found)} == {
+        ("review", "accepted", "email.test_pattern"),
+        ("refused", "accepted", "email.role"),
+    }
 
 
 def test_a_door_sets_bounds_and_says_so(shop, counter, clock, monkeypatch):

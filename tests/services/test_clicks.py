@@ -62,7 +62,8 @@ def test_stored_by_itself_soon_after_the_answer(shop, buffer, link, clock):
 
 def test_what_comes_together_is_stored_together(shop, link, clock):
     groups = Groups()
-    buffer = ClickBuffer(shop.database, 20, 1000, groups.observers())
+    # Long enough for thirty to come on any machine; an orderly end does not wait for it.
+    buffer = ClickBuffer(shop.database, 3000, 1000, groups.observers())
     buffer.open()
     for _ in range(30):
         note(buffer, link, clock)

@@ -1,13 +1,16 @@
 """Files of all kinds, as vendors and operators have them: read, refused, replaced while somebody asks."""
 
+import dataclasses
 import os
 import time
 
 import pytest
+from structlog.testing import capture_logs
 
 from refledger.core.addresses import parse
-from refledger.services.origins import MOST_REMEMBERED, Origins
-from refledger.services.sources import SOURCES, Unusable, load
+from refledger.core.fraud.catalogue import SIGNALS
+from refledger.services.origins import MOST_REMEMBERED, Generation, Origins
+from refledger.services.sources import SIGNALS_NEED, SOURCES, Unusable, load
 from refledger.settings import load as load_settings
 from tests.mmdb import EXAMPLE_NET, FRANCE, LONDON, PARIS, TOKYO, write
 
@@ -55,6 +58,11 @@ def looked_twice(origins):
     origins.look()
     origins.look()
     return origins
+
+
+def test_what_the_files_are_for_are_signals():
+    assert {signal.code for signal in SIGNALS} >= SIGNALS_NEED.keys()
+    assert {code for source in SOURCES for code in source.signals} == SIGNALS_NEED.keys()
 
 
 # ── what they say ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -172,6 +180,23 @@ def test_no_damage_inside_raises(city, place):
     if not problems(origins):
         for text in ("81.2.69.7", "5.6.7.8", "2001:4860::1", "1.1.1.1"):
             assert of(origins, text).address == parse(text)
+
+
+class Broken:
+    """A reader of the library, in trouble of its own."""
+
+    def get(self, text):
+        raise RuntimeError("broken inside")
+
+
+def test_a_file_that_fails_in_any_way_costs_what_it_knows(city, asn):
+    files = [load(BY_SETTING[name], path) for name, path in (("geoip_city", city), ("geoip_asn", asn))]
+    now = Generation([dataclasses.replace(files[0], reader=Broken()), files[1]])
+    with capture_logs() as lines:
+        found = now.look_up([parse("81.2.69.7"), parse("81.2.69.8")])
+    for origin in found.values():
+        assert (origin.place, origin.operator.asn, origin.known) == (None, 64500, {"asn"})
+    assert [each["setting"] for each in lines] == ["REFLEDGER_GEOIP_CITY"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 import json
+import os
 import subprocess
 import sys
+from copy import copy
 
 import pytest
 from alembic import command
@@ -11,9 +13,16 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, create_engine, insert, inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
+from starlette.testclient import TestClient
 
+from refledger.app import create
+from refledger.services import acceptance, review
+from refledger.services.housekeeping import Housekeeping
+from refledger.services.ledger_check import verify
 from refledger.store import migrate, schema
 from refledger.store.engine import EVERYONE, Database
+from refledger.web.tracking import Words
+from tests.builders import PURCHASE, Counter, Shop, settings_for
 
 
 def sqlite_shapes(connection):
@@ -232,3 +241,125 @@ def test_names_are_the_conventions(database):
     with database.read() as connection:
         reflected.reflect(connection)
         assert set(inspect(connection).get_table_names()) == {*schema.metadata.tables, "alembic_version"}
+
+
+# ── what was kept before ─────────────────────────────────────────────────────────────────────────────────────────
+
+NEW = {
+    "conversions": {"leading_code": None},
+    "affiliates": {"seen_addresses": "[]"},
+    "attempts": {"email_key": None, "order_key": None},
+    "findings": None,
+    "whereabouts": None,
+    "housekeeping_marks": None,
+}
+
+
+def migrate_to(database, revision):
+    config = Config()
+    config.set_main_option("script_location", str(migrate.HERE))
+    config.set_main_option("path_separator", "os")
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def put(database, table_name, rows):
+    for row in rows:
+        names, marks = ", ".join(row), ", ".join("?" if database.is_sqlite else "%s" for _ in row)
+        with database.write(EVERYONE) as connection:
+            raw = connection.connection.driver_connection
+            raw.execute(f"INSERT INTO {table_name} ({names}) VALUES ({marks})", list(row.values()))
+
+
+@pytest.fixture
+def lived(database_url, tmp_path, clock):
+    """A shop with something in every table that is altered."""
+    shop = Shop(settings_for(database_url, tmp_path), clock)
+    counter = Counter(shop)
+    shop.click()
+    assert counter.signup(idempotency_key="k1").status == 200
+    clock.advance_s(3600)
+    assert counter.purchase("test123@example.com", order_id="o1").code == "pending_review"
+    assert counter.report(ref_code="NOBODY", customer_email="new@example.com", **PURCHASE).status == 404
+    yield shop
+    shop.close()
+
+
+def as_of_0001(shop):
+    """table → rows, as that revision kept them."""
+    rows = {
+        name: shop.rows(f"SELECT * FROM {name}")
+        for name in schema.metadata.tables
+        if NEW.get(name, {}) is not None
+    }
+    return {
+        name: [{key: each[key] for key in each if key not in NEW.get(name, {})} for each in found]
+        for name, found in rows.items()
+    }
+
+
+@pytest.fixture
+def upgraded(lived, empty_url, tmp_path):
+    """The same shop in a database that was made by revision 0001, used, and then brought to the newest."""
+    old = Database(empty_url)
+    migrate_to(old, "0001")
+    kept = as_of_0001(lived)
+    for name, rows in kept.items():
+        put(old, name, rows)
+    assert migrate.current(old) == "0001" and migrate.upgrade(old)
+    shop = copy(lived)
+    shop.settings, shop.database, shop.kept = settings_for(empty_url, tmp_path), old, kept
+    yield shop
+    old.close()
+
+
+def test_what_was_kept_before_is_kept_whole(upgraded):
+    assert all(upgraded.kept[name] for name in ("conversions", "affiliates", "attempts"))
+    for name, rows in upgraded.kept.items():
+        wanted = [row | NEW.get(name, {}) for row in rows]
+        found = upgraded.rows(f"SELECT * FROM {name}")
+        assert sorted(map(repr, map(sorted_items, found))) == sorted(map(repr, map(sorted_items, wanted))), (
+            name
+        )
+    assert differences(upgraded.database, schema.metadata) == []
+
+
+def sorted_items(row):
+    return sorted(row.items())
+
+
+def test_what_was_kept_before_is_worked_with(upgraded, clock):
+    counter = Counter(upgraded)
+    assert counter.signup(idempotency_key="k1").status == 200  # the answer that was remembered
+    assert counter.signup().code == "duplicate"
+    assert counter.purchase("other@example.com", order_id="o1").code == "duplicate"
+    clock.advance_s(86_400)
+    assert counter.purchase("one.more@example.com").status == 200
+    attempt, held = (
+        upgraded.one(f"SELECT id FROM {of}")["id"]
+        for of in (
+            "attempts WHERE code = 'invalid_affiliate'",
+            "conversions WHERE decision = 'pending_review'",
+        )
+    )
+    where = (upgraded.tenant, attempt, upgraded.john_id, clock(), os.urandom, Words())
+    with upgraded.database.write(upgraded.merchant_id) as connection:
+        acceptance.accept_attempt(connection, *where)
+        review.approve(connection, upgraded.tenant, held, None, clock(), os.urandom)
+    clock.advance_s(400 * 86_400)
+    Housekeeping(upgraded.database, clock).forget()
+    assert list(verify(upgraded.database)) == []
+
+
+def test_the_service_serves_from_it(upgraded):
+    with TestClient(create(upgraded.settings)) as client:
+        body = upgraded.report(ref_code="JOHN123", customer_email="joe@example.com", **PURCHASE)
+        assert client.post("/v1/track-conversion", json=body).status_code == 200
+        secret = {"Authorization": f"Bearer {upgraded.keys['secret_key']}"}
+        shown = client.get("/v1/conversions", headers=secret).json()["data"]
+        assert len(shown) == 3
+        assert all(
+            client.get(f"/v1/conversions/{each['id']}", headers=secret).json()["explanation"]
+            for each in shown
+        )

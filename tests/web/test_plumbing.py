@@ -57,6 +57,12 @@ ROUTES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def plain_logs():
+    """As the service logs: before it is told, the log shows all that a fault's functions held."""
+    logs.configure("error")
+
+
 @pytest.fixture
 def lines():
     return []

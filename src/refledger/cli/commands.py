@@ -100,11 +100,14 @@ def demo(
     using = settings(database)
     with opened(using) as opened_database:
         made = ensure_demo(opened_database, using.secret_bytes(), using.data_dir, now_ms())
-        if month:
-            from refledger.cli.month import make
+        address = using.public_url or f"http://{using.host}:{using.port}"
+        if not month:
+            print(demo_text(address, made))
+            return
+        from refledger.cli.month import make, month_text
 
-            make(opened_database, using, made, seed)
-    print(demo_text(using.public_url or f"http://{using.host}:{using.port}", made))
+        make(opened_database, using, made, seed)
+        print(month_text(opened_database, address, made))
 
 
 @keys.command("create")
@@ -256,6 +259,36 @@ def forget(
 
     with opened_existing(settings(database)) as opened_database:
         door.forget(opened_database, email, merchant, yes)
+
+
+@app.command()
+def backtest(
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|PRESET", help="What to try; left out: the policy that judged each decision."
+        ),
+    ] = None,
+    program: Annotated[
+        str | None, typer.Option(metavar="ID", help="Needed where there is more than one.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="RFC 3339; else 30 days before the end.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Before this time; else until now.")
+    ] = None,
+    mode: Annotated[Literal["live", "test"], typer.Option(help="Which decisions.")] = "live",
+    as_json: Annotated[bool, typer.Option("--json", help="The whole report, as the API gives it.")] = False,
+    merchant: MerchantId = None,
+    database: Url = None,
+) -> None:
+    """Replay a policy over what was decided. Status 1 where a decision is not reproduced by its own policy."""
+    from refledger.cli import backtest as door
+
+    found = door.run(settings(database), merchant, mode, program, policy, since, until)
+    if not door.show(found, as_json):
+        raise typer.Exit(1)
 
 
 @app.command("verify-ledger")

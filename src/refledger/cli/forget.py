@@ -20,7 +20,7 @@ def forget(database: Database, text: str, merchant_id: str | None, yes: bool) ->
     if not yes:
         if not sys.stdin.isatty():
             raise Sentence("to erase cannot be undone: say --yes where nobody can be asked")
-        typer.confirm(f"Erase {email.address} from {owner['name']} ({owner['merchant_id']})?", abort=True)
+        typer.confirm(f"Erase this customer of {owner['name']} ({owner['merchant_id']})?", abort=True)
     key = bytes.fromhex(owner["fingerprint_key"])
     for mode in forgetting.MODES:
         tenant = Tenant(owner["merchant_id"], merchants.ACTOR, mode, key)

@@ -1,22 +1,22 @@
 """`refledger demo --month`: the command's side of it."""
 
+import sys
 from collections.abc import Mapping
 
 from rich.console import Console
 from rich.progress import Progress
 
-from refledger.cli.support import Sentence
 from refledger.core.keys import hash_key
 from refledger.services.credentials import Tenant
 from refledger.services.merchants import ACTOR
-from refledger.services.month import AlreadyThere, make_month
+from refledger.services.month import SLUG, AlreadyThere, make_month
 from refledger.settings import Settings
-from refledger.store import merchants
+from refledger.store import merchants, programs
 from refledger.store.engine import Database, now_ms
 
 
 def make(database: Database, using: Settings, demo: Mapping[str, str], seed: int) -> None:
-    """Makes the month for the demo merchant, with progress, and says what came of it."""
+    """Makes the month for the demo merchant, with progress; where it was made before, says so."""
     merchant_id, secret = demo["merchant_id"], using.secret_bytes()
     with database.read(merchant_id) as connection:
         row = merchants.merchant(connection, merchant_id)
@@ -35,9 +35,31 @@ def make(database: Database, using: Settings, demo: Mapping[str, str], seed: int
 
         try:
             made = make_month(database, tenant, demo, hashes, now_ms(), seed, tell)
-        except AlreadyThere as why:
-            raise Sentence(str(why)) from None
+        except AlreadyThere:
+            console.print("The month was made before, and stays as it is.")
+            return
         finally:
             database.has_own_clock = not database.is_sqlite
     answers = ", ".join(f"{count} {code}" for code, count in sorted(made["answers"].items()))
-    console.print(f"Demo month: program {made['program_id']}; reports answered: {answers}", soft_wrap=True)
+    console.print(f"A month was made; its reports were answered: {answers}", soft_wrap=True)
+
+
+def month_text(database: Database, address: str, demo: Mapping[str, str]) -> str:
+    """Calls to paste, for a look at the month."""
+    with database.read(demo["merchant_id"]) as connection:
+        found, _ = programs.list_programs(connection, demo["merchant_id"], None, 500, None)
+    program_id = next(row["id"] for row in found if row["slug"] == SLUG)
+    curl = f"curl -sS -w '\\n' -H 'Authorization: Bearer {demo['secret_key']}' '{address}/v1"
+    own = sys.argv[0] if sys.argv[0].endswith("refledger") else "refledger"
+    calls = (
+        ("what waits for a person, by affiliate and signal", f"{curl}/review'"),
+        ("how often each signal was right", f"{curl}/signals?program_id={program_id}'"),
+        ("what was refused, and why", f"{curl}/attempts?program_id={program_id}'"),
+        ("conversions; put an id behind /v1/conversions/ and read its explanation", f"{curl}/conversions'"),
+        (
+            "what a stricter policy would have changed",
+            f"{own} backtest --program {program_id} --policy strict",
+        ),
+    )
+    lines = "\n\n".join(f"# {what}\n{line}" for what, line in calls)
+    return f"Demo month\n  {'program':<22} {program_id}\n\nPaste, to look at it:\n\n{lines}"

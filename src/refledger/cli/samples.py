@@ -31,7 +31,7 @@ _LABELS = {
 }
 
 
-def curl_lines(address: str, demo: Mapping[str, str]) -> list[tuple[str, str]]:
+def curl_lines(url: str, demo: Mapping[str, str]) -> list[tuple[str, str]]:
     """(what it does, a complete line for a shell) for each sample, and for a look at what became of them."""
     lines = []
     for what, fields in SAMPLES:
@@ -40,19 +40,19 @@ def curl_lines(address: str, demo: Mapping[str, str]) -> list[tuple[str, str]]:
         lines.append(
             (
                 what,
-                f"curl -sS -w '\\n' -X POST {address}/v1/track-conversion "
+                f"curl -sS -w '\\n' -X POST {url}/v1/track-conversion "
                 f"-H 'Content-Type: application/json' -d '{body}'",
             )
         )
-    look = f"curl -sS -w '\\n' -H 'Authorization: Bearer {demo['secret_key']}' {address}/v1/conversions"
+    look = f"curl -sS -w '\\n' -H 'Authorization: Bearer {demo['secret_key']}' {url}/v1/conversions"
     return [*lines, ("what became of them, for the merchant", look)]
 
 
-def demo_text(address: str, demo: Mapping[str, str]) -> str:
+def demo_text(url: str, demo: Mapping[str, str]) -> str:
     """Plain text: a key or a command that a terminal library wraps can no longer be copied."""
     ids = [f"  {label:<22} {demo[name]}" for name, label in _LABELS.items()]
-    calls = [f"# {what}\n{line}" for what, line in curl_lines(address, demo)]
-    link = f"  {'a link to share':<22} {address}/r/{demo['slug']}/{demo['ref_code']}"
+    calls = [f"# {what}\n{line}" for what, line in curl_lines(url, demo)]
+    link = f"  {'a link to share':<22} {url}/r/{demo['slug']}/{demo['ref_code']}"
     return "\n".join(
         ["Demo merchant", *ids, link, "", "Paste into another terminal:", "", "\n\n".join(calls)]
     )

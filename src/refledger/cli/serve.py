@@ -40,9 +40,9 @@ def serve(using: Settings, demo: bool) -> None:
             " would wait for each other instead of settling together; serve with one, or move with `refledger copy`"
         )
     bound = bind(using.host, using.port)
-    address = using.public_url or _address(bound)
+    url = using.public_url or _url(bound)
     with alone(using):
-        words = _prepare(using, address, demo)
+        words = _prepare(using, url, demo)
         if using.workers > 1:
             return workers.run(using, _config(using), bound, words)
         # uvicorn drains, and then raises the signal once more: that was an orderly end, not a death.
@@ -78,18 +78,18 @@ def alone(using: Settings) -> Iterator[None]:
         os.close(handle)
 
 
-def _prepare(using: Settings, address: str, demo: bool) -> str:
+def _prepare(using: Settings, url: str, demo: bool) -> str:
     """Everything that can fail for a reason outside of our hands fails here, before anybody is served."""
     from refledger.services.demo import ensure_demo
     from refledger.store.diagnostics import probe_write
     from refledger.store.engine import now_ms
 
-    words = f"refledger serves on {address}\nAPI documentation: {address}/docs\n"
+    words = f"refledger serves on {url}\nAPI documentation: {url}/docs\n"
     with opened(using) as database:
         probe_write(database)
         secret = using.secret_bytes()
         if demo:
-            words += "\n" + demo_text(address, ensure_demo(database, secret, using.data_dir, now_ms())) + "\n"
+            words += "\n" + demo_text(url, ensure_demo(database, secret, using.data_dir, now_ms())) + "\n"
     return words
 
 
@@ -111,7 +111,7 @@ def _config(using: Settings) -> uvicorn.Config:
     )
 
 
-def _address(bound: socket) -> str:
+def _url(bound: socket) -> str:
     host, port = bound.getsockname()[:2]
     if host in ("0.0.0.0", "::"):
         host = "127.0.0.1" if host == "0.0.0.0" else "::1"

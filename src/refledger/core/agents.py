@@ -6,11 +6,14 @@ Crawlers are known by their names, in our own words and in those of the list `cr
 
 import re
 from functools import lru_cache
+from importlib.metadata import version
 
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 from ua_parser import Domain, load_lazy_builtins
 from ua_parser.lazy import UserAgentMatcher
 from ua_parser.regex import Resolver
+
+from refledger.core.mailboxes import digest
 
 LONGEST = 1024  # of the text looked at; the longest real ones have half as much
 
@@ -99,6 +102,13 @@ _AUTOMATION = Resolver(
     )
 )
 _SYSTEM = Resolver(([], load_lazy_builtins()[1], []))
+
+# Which patterns told: stands in the records of decisions.
+DATA_VERSIONS = {
+    "crawler_user_agents": version("crawler-user-agents"),
+    "ua_parser": version("ua-parser-builtins"),
+    "own_agents": digest([*(pattern for _, pattern in _OWN), *_PEOPLES, *_SYSTEMS, _DEVICE.pattern]),
+}
 
 
 def automation(agent: str) -> str | None:

@@ -8,7 +8,6 @@ only ever evidence.
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
 from importlib.metadata import version
 from unicodedata import normalize
 
@@ -16,7 +15,7 @@ from disposable_email_domains import blocklist
 from email_validator import EmailNotValidError, validate_email
 
 from refledger.core import mailboxes
-from refledger.core.mailboxes import lines, words
+from refledger.core.mailboxes import digest, lines, words
 
 LONGEST = 320  # 64 + "@" + 255: nothing longer can be valid, and nothing longer belongs in a cache
 
@@ -44,9 +43,7 @@ _BLOCKED = blocklist | SUPPLEMENT
 # Which lists judged: the library's release, and a digest of our own files. Stands in every decision's record.
 DATA_VERSIONS = {
     "disposable_email_domains": version("disposable-email-domains"),
-    "own_lists": blake2b(
-        " ".join(sorted(GENERIC | SUPPLEMENT | mailboxes.DOMAINS)).encode(), digest_size=4
-    ).hexdigest(),
+    "own_lists": digest(GENERIC | SUPPLEMENT | RELAYS | mailboxes.DOMAINS),
 }
 # RFC 5321's unquoted local part in ASCII, and a domain of which only the letters are looked at here.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"

@@ -57,7 +57,7 @@ def known_key(key: bytes, kind: str, mode: str, text: str) -> str:
 
 
 def own_token(key: bytes, affiliate_id: str) -> str:
-    """By which an affiliate's own test link is known; fit for an address."""
+    """By which an affiliate's own test link is known; fit for a link."""
     return fingerprint(key, "test_link", affiliate_id).translate(_URL_SAFE)
 
 

@@ -5,7 +5,8 @@ They sort by the time they were made, in any collation (digits and one case of l
 
 from functools import lru_cache
 
-FIRST = b"\0" * 10  # makes the first id of its time, for ranges over ids
+# Make the first and the last id of their time, for ranges over ids.
+FIRST, LAST = b"\0" * 10, b"\xff" * 10
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 

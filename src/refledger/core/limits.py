@@ -19,13 +19,14 @@ class Counted:
 
 def check_limits(counted: Counted, now_ms: int) -> Refusal | None:
     """Refuses while the L-th most recent conversion lies within the window; the longer wait names the message."""
-    waits = [
-        (_wait_s(counted.hourly_ms, HOUR_MS, now_ms), "Hourly conversion limit exceeded", "hourly"),
-        (_wait_s(counted.daily_ms, DAY_MS, now_ms), "Daily conversion limit exceeded", "daily"),
-    ]
-    wait_s, message, window = max(waits, key=lambda each: each[0])
-    if wait_s == 0:
+    hourly_s = _wait_s(counted.hourly_ms, HOUR_MS, now_ms)
+    daily_s = _wait_s(counted.daily_ms, DAY_MS, now_ms)
+    if hourly_s == daily_s == 0:
         return None
+    window, message = "hourly", "Hourly conversion limit exceeded"
+    if daily_s > hourly_s:
+        window, message = "daily", "Daily conversion limit exceeded"
+    wait_s = max(hourly_s, daily_s)
     return Refusal(Reason.RATE_LIMITED, message, retry_after_s=wait_s, detail={"window": window})
 
 

@@ -6,7 +6,9 @@ before the plus. What no provider tells is not folded: two strangers taken for o
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import blake2b
 from importlib.resources import files
 
 
@@ -20,6 +22,11 @@ def lines(name: str) -> frozenset[str]:
     return frozenset(
         line for each in text.splitlines() if (line := each.strip()) and not line.startswith("#")
     )
+
+
+def digest(texts: Iterable[str]) -> str:
+    """Names a set of our own data as it is, whatever its order."""
+    return blake2b(" ".join(sorted(texts)).encode(), digest_size=4).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,19 @@ _YAHOO = next(provider for provider in PROVIDERS if provider.name == "Yahoo")
 
 # yahoo.fr, hotmail.co.uk, live.com.mx …: one provider under many countries' domains.
 _FAMILY = re.compile(r"(yahoo|hotmail|outlook|live|gmx|yandex|aol|msn|tiscali|terra)\.(?:com?\.)?[a-z]{2,3}")
+
+# Which rules folded: stands in the records of decisions.
+DATA_VERSIONS = {
+    "mailbox_rules": digest(
+        [
+            _FAMILY.pattern,
+            *(
+                f"{sorted(each.domains)} {each.one_domain} {each.ignored} {each.alike} {each.tag} {each.subdomains}"
+                for each in PROVIDERS
+            ),
+        ]
+    )
+}
 
 
 def family(domain: str) -> str | None:

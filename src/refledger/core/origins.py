@@ -12,6 +12,7 @@ from refledger.core.addresses import Address
 # What an address may be besides somebody's own line. Behind any of these a place says nothing about the person.
 CLASSES = ("tor", "vpn", "proxy", "hosting", "relay")
 CITY, ASN = "city", "asn"  # the other things a source may know
+UNKNOWN_RADIUS_KM = 100  # what a place without a radius is reckoned to be known to
 
 
 class Place(NamedTuple):

@@ -9,10 +9,8 @@ MOST = 20
 SEEN_FOR_MS = 30 * DAY_MS
 AGAIN_MS = HOUR_MS  # the same line is not noted again sooner
 
-Seen = Sequence[Sequence]
 
-
-def with_seen(seen: Seen, address: Address, at_ms: int, where: str) -> list[list] | None:
+def with_seen(seen: Sequence[Sequence], address: Address, at_ms: int, where: str) -> list[list] | None:
     """The list with this one on top, without what is too old; None where there is nothing to change.
 
     No more than MOST are taken up within an hour: each changes what conversions are decided by.

@@ -5,10 +5,11 @@ Reads only, in one snapshot. Without bounds it takes as long as there are decisi
 
 import heapq
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -20,7 +21,7 @@ from refledger.core.fraud import flips as flipping
 from refledger.core.fraud import policy as rules
 from refledger.core.fraud.flips import Flip, flip
 from refledger.core.fraud.replay import Decision, Policies, Replay, Replayed, keep
-from refledger.core.ids import make_id
+from refledger.core.ids import FIRST, LAST, make_id
 from refledger.core.programs import DAY_MS, stored
 from refledger.core.times import to_text as time_text
 from refledger.services import policies
@@ -34,7 +35,7 @@ from refledger.store.engine import Connection
 USUAL_MS = 30 * DAY_MS  # how far back, unless told
 _AT_ONCE = 500  # decisions between two looks at the clock
 _SLACK = 1000  # decisions held back to be put in order
-_LAST = b"\xff" * 10
+_PLACE = attrgetter("place")
 ADVICE = "Name a shorter time, or run `refledger backtest` where the database is: it has no bound."
 
 Row = dict[str, Any]
@@ -173,7 +174,7 @@ def _policies(
 
 def _span(tenant: Tenant, program: Row, prefix: str, from_ms: int, to_ms: int) -> store.Span:
     """Ids from one time on to before another."""
-    after_id, before_id = make_id(prefix, max(from_ms, 1) - 1, _LAST), make_id(prefix, to_ms, bytes(10))
+    after_id, before_id = make_id(prefix, max(from_ms, 1) - 1, LAST), make_id(prefix, to_ms, FIRST)
     return tenant.merchant_id, program["id"], tenant.mode, after_id, before_id
 
 
@@ -194,16 +195,14 @@ def _decisions(
     return _in_order(decision for decision in merged if decision.kept)
 
 
-def _in_order(decisions: Iterable[Decision]) -> Iterator[Decision]:
-    held: list[tuple[tuple, Decision]] = []
-    for decision in decisions:
-        entry = (decision.place, decision)
-        if len(held) < _SLACK:
-            heapq.heappush(held, entry)
-        else:
-            yield heapq.heappushpop(held, entry)[1]
-    while held:
-        yield heapq.heappop(held)[1]
+def _in_order(decisions: Iterator[Decision]) -> Iterator[Decision]:
+    """Within a thousand: those of one moment have ids in any order, and a clock may have been set back."""
+    held: list[Decision] = []
+    while block := list(islice(decisions, _SLACK)):
+        held = sorted(held + block, key=_PLACE)
+        yield from held[:-_SLACK]
+        held = held[-_SLACK:]
+    yield from held
 
 
 def _conversion(tenant: Tenant, program: Row, row: tuple) -> Decision:

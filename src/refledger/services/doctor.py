@@ -215,24 +215,28 @@ def _sources(patient: Patient) -> Iterator[Finding]:
     found = sources.statuses(patient.settings)
     missing = sources.not_evaluated(found)
     for each in found:
-        subject, loaded = each.source.subject, each.loaded
-        if each.problem:
-            words = f"{each.source.variable} names {each.path}: {each.problem}; {_KEPT_SOURCE}"
-            yield Finding("fail", subject, words)
-        elif loaded is None:
-            silent = ", ".join(code for code in each.source.signals if code in missing)
-            words = f"{silent}: not evaluated" if silent else "other files know it"
-            yield Finding("ok", subject, f"{each.source.variable} is not set; {words}")
+        source, silent = each.source, [code for code in each.source.signals if code in missing]
+        if each.loaded:
+            yield _source(each.loaded, silent, patient.now_ms)
+        elif each.problem:
+            words = f"{source.variable} names {each.path}: {each.problem}; {_KEPT_SOURCE}"
+            yield Finding("fail", source.subject, words)
         else:
-            age_days = (patient.now_ms - loaded.made_ms) // DAY_MS
-            is_old = age_days > sources.OLD_DAYS
-            words = f"{loaded.version}, {_count(max(age_days, 0), 'day')} old"
-            if loaded.bad_lines:
-                words += (
-                    f"; {_count(loaded.bad_lines, 'bad line')}, the first is line {loaded.first_bad_line}"
-                )
-            words += "; fetch a newer one" if is_old else ""
-            yield Finding("warn" if is_old else "ok", subject, words)
+            words = f"{', '.join(silent)}: not evaluated" if silent else "other files know it"
+            yield Finding("ok", source.subject, f"{source.variable} is not set; {words}")
+
+
+def _source(loaded: sources.Loaded, silent: list[str], now_ms: int) -> Finding:
+    age_days = max(0, (now_ms - loaded.made_ms) // DAY_MS)
+    is_old = age_days > sources.OLD_DAYS
+    parts = [f"{loaded.version}, {_count(age_days, 'day')} old"]
+    if loaded.bad_lines:
+        parts.append(f"{_count(loaded.bad_lines, 'bad line')}, the first is line {loaded.first_bad_line}")
+    if lacking := [code for code in silent if not sources.SIGNALS_NEED[code] & loaded.knows]:
+        parts.append(f"{', '.join(lacking)}: not evaluated, it does not tell")
+    if is_old:
+        parts.append("fetch a newer one")
+    return Finding("warn" if is_old else "ok", loaded.source.subject, "; ".join(parts))
 
 
 _KEPT_SOURCE = "a running service keeps what it read before; see `refledger geoip status`"

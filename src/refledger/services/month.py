@@ -46,7 +46,7 @@ class _Unheard:
 
 
 class AlreadyThere(Exception):
-    """The month was made before; the message names its program."""
+    """The month was made before."""
 
 
 @dataclass(slots=True)
@@ -93,12 +93,12 @@ def make_month(
     tell: Tell = lambda done, total: None,
     days: int = DAYS,
 ) -> dict[str, Any]:
-    """Makes the program `demo-month` of that merchant with the days until today. Answers its id and how the reports
-    were answered, by code.
+    """Makes the program `demo-month` of that merchant with the days until now. Answers its id and how the reports were
+    answered, by code.
 
     `keys`: the live keys; `key_hashes`: by whether the key is secret. `tell(day, days)` as it goes.
     """
-    start_ms = now_ms - now_ms % DAY_MS - days * DAY_MS
+    start_ms = now_ms - now_ms % DAY_MS - (days - 1) * DAY_MS
     month = _set_up(database, tenant, keys, key_hashes, start_ms, seed)
     for day in range(days):
         for member in CAST:
@@ -131,7 +131,7 @@ def _set_up(
     buffer = ClickBuffer(database, flush_ms=20, most=1_000_000)
     with database.write(tenant.merchant_id) as connection:
         if program_store.slug_is_taken(connection, SLUG):
-            raise AlreadyThere(f"the program {SLUG} is there already")
+            raise AlreadyThere
         program = catalogue.create_program(connection, tenant, _PROGRAM, start_ms, entropy)
         month = _Month(
             database, tenant, keys, key_hashes, program, chance, clock, buffer,
@@ -157,7 +157,7 @@ _PROGRAM = {
     "slug": SLUG,
     "currency": "USD",
     "site_url": "https://shop.example",
-    "limits": {"hourly": 5, "daily": 25},
+    "limits": {"hourly": 4, "daily": 25},
 }
 
 

@@ -1,6 +1,6 @@
 """Who takes part in a demo month, and what each of them does: journeys of customers, made up from a seed.
 
-Addresses are those set aside for documentation and benchmarks, mailboxes are at example domains: nobody's.
+Addresses are those set aside for documentation, mailboxes are at example domains: nobody's.
 """
 
 import random
@@ -63,8 +63,8 @@ def _mailbox(chance: random.Random) -> str:
 
 
 def _address(chance: random.Random) -> str:
-    """Of the range for benchmarks: enough for every customer to have their own."""
-    return f"198.18.{chance.randrange(256)}.{chance.randrange(1, 255)}"
+    """Of the range for documentation in which every customer can have a network of their own."""
+    return f"2001:db8:{chance.randrange(1, 65_536):x}:{chance.randrange(65_536):x}::{chance.randrange(1, 65_536):x}"
 
 
 def _agent(chance: random.Random) -> str:

@@ -8,10 +8,9 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import structlog
-from maxminddb import InvalidDatabaseError
 
 from refledger.core import geography
 from refledger.core.addresses import Address
@@ -27,6 +26,15 @@ MOST_REMEMBERED = 20_000  # addresses and what is known of them
 Signature = tuple[int, int, int]
 
 
+class _Told(NamedTuple):
+    """What one file says of an address."""
+
+    place: Place | None = None
+    country: str | None = None
+    operator: Operator | None = None
+    classes: frozenset[str] = frozenset()
+
+
 class Generation:
     """All files as they were at one time. What it says of an address never changes, so it is remembered."""
 
@@ -34,10 +42,8 @@ class Generation:
         self.files = files
         self.known = frozenset().union(*(each.knows for each in files)) & {CITY, ASN, *CLASSES}
         self.versions = {each.source.setting: each.version for each in files}
-        self._databases = [each for each in files if each.reader is not None]
-        self._lists = [(next(iter(each.knows)), each.ranges) for each in files if each.ranges is not None]
         self._remembered: dict[str, Origin] = {}
-        self._told = False
+        self._failed: set[Source] = set()
 
     def look_up(self, addresses: Iterable[Address]) -> dict[str, Origin]:
         """The address's text → its origin. Empty where there are no files at all."""
@@ -54,40 +60,49 @@ class Generation:
         return found
 
     def _look(self, address: Address) -> Origin:
-        place: Place | None = None
-        operator: Operator | None = None
-        country: str | None = None
-        classes, known = set(), set()
-        for file in self._databases:
-            record, is_known = self._record(file, address)
-            known |= file.knows if is_known else set()
-            if record is None:
+        told, known = [], set()
+        for file in self.files:
+            try:
+                said = _ask(file, address)
+            except Exception as error:  # whatever is in a file: it costs what that file knows, and no more
+                self._warn(file, error)
                 continue
+            if said is not None:
+                told.append(said)
+                known |= file.knows
+        return Origin(
+            address,
             # Of two that know the same, the first says it.
-            if geography.COUNTRY in file.knows:
-                place = place or geography.place_of(record)
-                country = country or geography.country_of(record)
-            if ASN in file.knows:
-                operator = operator or geography.operator_of(record)
-            if not file.knows.isdisjoint(CLASSES):
-                classes |= geography.classes_of(record)
-        for kind, ranges in self._lists:
-            known.add(kind)
-            if ranges.holds(address.version, address.number):
-                classes.add(kind)
-        return Origin(address, place, operator, frozenset(classes), frozenset(known) & self.known, country)
+            next((each.place for each in told if each.place), None),
+            next((each.operator for each in told if each.operator), None),
+            frozenset().union(*(each.classes for each in told)),
+            frozenset(known) & self.known,
+            next((each.country for each in told if each.country), None),
+        )
 
-    def _record(self, file: Loaded, address: Address) -> tuple[Any, bool]:
-        """What a database holds of it, and whether it could say anything at all."""
-        if address.version == 6 and not file.has_ipv6:
-            return None, False
-        try:
-            return file.reader.get(address.text), True
-        except (InvalidDatabaseError, ValueError) as error:
-            if not self._told:
-                self._told = True
-                log.warning("a database of origins is damaged", setting=file.source.variable, why=str(error))
-            return None, False
+    def _warn(self, file: Loaded, error: Exception) -> None:
+        """Once for a file: it may fail for every address there is."""
+        if file.source not in self._failed:
+            self._failed.add(file.source)
+            log.warning("a file of origins is damaged", setting=file.source.variable, why=repr(error))
+
+
+def _ask(file: Loaded, address: Address) -> _Told | None:
+    """None where it can say nothing at all. Raises whatever a damaged file makes of itself."""
+    if file.ranges is not None:
+        return _Told(
+            classes=file.knows if file.ranges.holds(address.version, address.number) else frozenset()
+        )
+    if address.version == 6 and not file.has_ipv6:
+        return None
+    record, knows = file.reader.get(address.text), file.knows
+    is_place = geography.COUNTRY in knows
+    return _Told(
+        geography.place_of(record) if is_place else None,
+        geography.country_of(record) if is_place else None,
+        geography.operator_of(record) if ASN in knows else None,
+        frozenset() if knows.isdisjoint(CLASSES) else geography.classes_of(record),
+    )
 
 
 @dataclass(slots=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
+from refledger.core import agents, emails, mailboxes
 from refledger.core.conversions import Accepted
-from refledger.core.emails import DATA_VERSIONS
 from refledger.core.fraud.scoring import record as fraud_record
 from refledger.core.intake import Report
 from refledger.core.origins import Origin
@@ -15,6 +15,8 @@ from refledger.core.programs import limits_of
 from refledger.core.refusals import Reason, Refusal
 from refledger.services.claims import Work
 
+# A throw-away address is refused before anything else is looked at.
+_DATA_VERSIONS = emails.DATA_VERSIONS | mailboxes.DATA_VERSIONS | agents.DATA_VERSIONS
 _KEY = re.compile(r"refv_(?:sk_)?(?:live|test)_[0-9A-Za-z]+")
 
 
@@ -52,10 +54,10 @@ def decision_record(work: Work) -> dict[str, Any]:
         found["warnings"] = work.claim.report.warnings
     if work.verdict:
         found["facts"] = _facts(work)
-        found["policy"], found["data"] = work.policy_version, DATA_VERSIONS | work.sources
+        found["policy"], found["data"] = work.policy_version, _DATA_VERSIONS | work.sources
         found["fraud"] = fraud_record(work.verdict)
     elif isinstance(outcome, Refusal) and outcome.reason is Reason.DISPOSABLE_EMAIL:
-        found["data"] = DATA_VERSIONS
+        found["data"] = emails.DATA_VERSIONS
     if not isinstance(outcome, Refusal):
         return found | _accepted(work, outcome)
     if work.screened:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from refledger.core import personal
-from refledger.core.ids import make_id
+from refledger.core.ids import LAST, make_id
 from refledger.core.programs import DAY_MS
 from refledger.store import personal as store
 from refledger.store.engine import Connection, Database
@@ -28,7 +28,6 @@ WALKS = (
     (MAILBOXES, "attempts", "att"),
 )
 _FIELDS = {ADDRESSES: personal.ADDRESS, MAILBOXES: personal.MAILBOX}
-_LAST = b"\xff" * 10
 
 Stopping = Callable[[], bool]
 
@@ -40,7 +39,7 @@ def drop_old(
     until_ms = {what: now_ms - days * DAY_MS for what, days in keep_days.items()}
     for what, table_name, prefix in WALKS:
         _walk(
-            database, merchant_id, what, table_name, make_id(prefix, max(0, until_ms[what]), _LAST), stopping
+            database, merchant_id, what, table_name, make_id(prefix, max(0, until_ms[what]), LAST), stopping
         )
     if not stopping():
         _forget_seen(database, merchant_id, until_ms[ADDRESSES])

@@ -208,9 +208,10 @@ def _database(source: Source, path: Path) -> Loaded:
     try:
         told = reader.metadata()
         samples = [reader.get(IPv4Address(place << 24)) for place in range(_PROBES)]
-        if not any(samples) and told.node_count < 1_000_000:
-            samples = [record for _, record in islice(reader, _SAMPLES)]
         knows, made_ms = geography.knows(told.database_type, samples), told.build_epoch * 1000
+        if not knows and told.node_count < 1_000_000:
+            records = (record for _, record in islice(reader, _SAMPLES))
+            knows = geography.knows(told.database_type, records)
         version = _version(told.database_type, made_ms)
     except Exception as error:  # whatever a damaged file makes of itself
         raise Unusable(f"it is damaged: {error!r}") from None

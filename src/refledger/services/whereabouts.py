@@ -6,7 +6,7 @@ from typing import Any
 
 from refledger.core import addresses
 from refledger.core.addresses import Address
-from refledger.core.origins import CITY, Origin, Seen
+from refledger.core.origins import CITY, UNKNOWN_RADIUS_KM, Origin, Seen
 from refledger.core.own_addresses import SEEN_FOR_MS
 from refledger.core.programs import DAY_MS, Affiliate, stored
 from refledger.core.ranges import read_range
@@ -16,7 +16,6 @@ from refledger.store import whereabouts as store
 from refledger.store.engine import Connection
 
 KEPT_FOR_MS = DAY_MS
-UNKNOWN_RADIUS_KM = 100
 
 Own = tuple[Seen, Address | None]  # no address: a range of several
 

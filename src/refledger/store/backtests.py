@@ -50,7 +50,13 @@ _CONVERSIONS = _pages(
         decisions,
         (decisions.c.merchant_id == _c.merchant_id) & (decisions.c.conversion_id == _c.id),
     )
-    .where(_c.attempt_id.is_(None)),
+    # The ids said of both sides: PostgreSQL would read the records from the first one on for every page.
+    .where(
+        _c.attempt_id.is_(None),
+        decisions.c.merchant_id == bindparam("merchant_id"),
+        decisions.c.conversion_id > bindparam("after_id"),
+        decisions.c.conversion_id < bindparam("before_id"),
+    ),
     conversions,
 )  # fmt: skip
 _ACCEPTANCES = _pages(

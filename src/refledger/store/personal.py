@@ -84,7 +84,7 @@ def _blank(table: Table, **values) -> Query:
     )
 
 
-# What a click's addresses on the web say may hold anything: they go with the visitor's own.
+# A click's URLs may hold anything: they go with the visitor's address.
 _DROPS = {
     ("addresses", "clicks"): _blank(clicks, address=None, url=None, referrer=None),
     ("addresses", "automated_clicks"): _blank(automated_clicks, address=None, url=None, referrer=None),

@@ -47,7 +47,7 @@ TABLE: dict[Reason, Words] = {
     Reason.SECRET_KEY_REQUIRED: Words(
         401, "Secret key required", "Send a secret key as Authorization: Bearer"
     ),
-    Reason.NOT_FOUND: Words(404, "Not found", "Nothing of yours has this address or id"),
+    Reason.NOT_FOUND: Words(404, "Not found", "Nothing of yours has this path or id"),
     Reason.METHOD_NOT_ALLOWED: Words(405, "Method not allowed"),
     Reason.CONFLICT: Words(409, "Conflict", "This is taken already"),
     Reason.ILLEGAL_STATUS: Words(409, "Illegal status change"),

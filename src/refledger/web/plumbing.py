@@ -191,7 +191,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     reason = _HTTP_REASONS.get(error.status_code)
     if reason is None:
         reason = Reason.FAULT if error.status_code >= 500 else Reason.INVALID_REQUEST
-    # The address that is printed at the start is the first thing people open.
+    # The URL that is printed at the start is the first thing people open.
     message = _WHERE_TO if reason is Reason.NOT_FOUND and request.scope["path"] == "/" else None
     return _answer(Refusal(reason, message), request, error.headers)
 

@@ -8,7 +8,7 @@ from refledger.core.fraud.catalogue import BY_CODE
 from refledger.core.fraud.policy import DEFAULT_POLICY
 from refledger.core.fraud.scoring import judge, record
 from refledger.core.fraud.sightings import KINDS, sighted
-from tests.core.fraud.cases import DAY_MS, NOW_MS, case, state
+from tests.core.fraud.cases import DAY_MS, NOW_MS, SOFIA, VIVACOM, case, origin, seen, state
 
 TYPED = """test test123 Test1 tests test.user test_2 testuser1 demo demo12 fake fake.mail dummy1 asdf asdfgh1
 qwerty qwerty123 qwertz foo foo1 foobar aaa aaaa aaa1 xxx abc123 null noone lorem.ipsum test+shop"""
@@ -235,8 +235,11 @@ def test_a_placeholder_is_exempt_from_every_email_check():
         {"email": None, "via": "coupon"},
     ],
 )
-def test_the_references_samples_score_nothing(sample):
-    verdict = judge(case(affiliate_email=emails.parse("john@example.com"), **sample), DEFAULT_POLICY)
+@pytest.mark.parametrize("known", [None, origin(None, None), origin(None, None, known=())])
+def test_the_references_samples_score_nothing(sample, known):
+    own = seen("9.9.9.9", place=SOFIA, operator=VIVACOM)
+    facts = {"origin": known, "affiliate_seen": (own,), "affiliate_email": emails.parse("john@example.com")}
+    verdict = judge(case(**facts, **sample), DEFAULT_POLICY)
     assert (verdict.score, verdict.outcome, verdict.leading) == (0, "clear", None)
     assert record(verdict)["fired"] == []
 

@@ -108,3 +108,60 @@ def test_what_is_compared_must_exist(shop):
     assert shop.get(f"{path}/diff", **{"from": "1"}).status_code == 404
     assert shop.get(f"{path}/diff", to="stricter").status_code == 404
     assert shop.get(f"{path}/diff", to="-1").status_code == 400
+
+
+# ── back-tests ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+REFUSING = {"signals": {"email.role": {"action": "refuse"}}}
+
+
+def test_a_back_test_names_what_would_have_been_different(shop, testing, clock):
+    program = shop.program()
+    shop.affiliate(program)
+    path = f"{policy_path(program)}/backtest"
+    held = shop.conversion(program, customer_email="info@firm.example")
+    found = shop.post(path, {"policy": REFUSING}).json()
+    assert (found["complete"], found["decisions"], found["reproduced"]["share"]) == (True, 1, 1.0)
+    assert [(each["id"], each["from"], each["to"]) for each in found["flips"]] == [
+        (held, "accepted", "refused")
+    ]
+    assert found["flips"][0]["commission"] == {"amount_minor": 999, "amount": "9.99", "currency": "USD"}
+    assert found["policy"]["signals"]["email.role"]["action"] == "refuse"
+    assert shop.post(path).json()["flips"] == []
+    assert testing.post(path, {"policy": REFUSING}).json()["decisions"] == 0
+    clock.advance_s(31 * 86_400)
+    assert shop.post(path, {"policy": REFUSING}).json()["decisions"] == 0
+    assert shop.post(path, {"from": "2026-09-01T00:00:00Z"}).json()["decisions"] == 1
+
+
+def test_what_is_in_shadow_mode_is_reported_as_if_it_held(shop):
+    shadow = {"signals": {"email.role": {"action": "refuse", "mode": "shadow"}}}
+    program = shop.program(policy=shadow)
+    shop.affiliate(program)
+    shop.conversion(program, customer_email="info@firm.example")
+    path = f"{policy_path(program)}/shadow"
+    (only,) = shop.get(path).json()["flips"]
+    assert (only["from"], only["to"], only["signal"]) == ("accepted", "refused", "email.role")
+    assert shop.get(path, to="2020-01-01T00:00:00Z").json()["decisions"] == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fields"),
+    [
+        ({"policy": {"preset": "stricter"}}, ["policy.preset"]),
+        ({"policy": {"signals": {"email.role": {"points": -1}}}}, ["policy.signals.email.role.points"]),
+        ({"policy": []}, ["policy"]),
+        ({"from": "2026-09-02T00:00:00Z", "to": "2026-09-01T00:00:00Z"}, ["from"]),
+        ({"from": "today"}, ["from"]),
+        ({"since": "2026-09-01T00:00:00Z"}, ["since"]),
+    ],
+)
+def test_a_back_test_that_cannot_be_is_refused_by_its_paths(shop, wanted, fields):
+    path = f"{policy_path(shop.program())}/backtest"
+    refused(shop.post(path, wanted), 400, "invalid_request", *fields)
+
+
+def test_a_strangers_program_cannot_be_replayed(shop, stranger):
+    path = policy_path(shop.program())
+    refused(stranger.post(f"{path}/backtest"), 404, "not_found")
+    refused(stranger.get(f"{path}/shadow"), 404, "not_found")

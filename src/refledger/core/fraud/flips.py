@@ -35,7 +35,7 @@ class Flip(NamedTuple):
 
 
 def flip(decision: Decision, old: Outcome, new: Outcome) -> Flip | None:
-    if old.state == new.state:
+    if old.code == new.code or old.state == new.state:
         return None
     return Flip(
         decision.id,
@@ -157,7 +157,9 @@ def _why(each: Flip) -> str:
     if each.signal == "duplicate":
         return "another report stands first then" if stricter else "what it duplicates would be refused"
     notice = BY_CODE[each.signal].notice if each.signal in BY_CODE else each.signal
-    scores = f"score {each.new_score} instead of {each.old_score}"
+    scores = f"score {each.new_score}"
+    if each.new_score != each.old_score:
+        scores += f" instead of {each.old_score}"
     return f"{notice} ({each.signal}, {scores})" if stricter else f"no longer for {each.signal} ({scores})"
 
 

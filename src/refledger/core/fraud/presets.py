@@ -43,6 +43,8 @@ PRESETS: dict[str, dict] = {
             "ua.bot": _REFUSED,
             "ua.http_library": _REFUSED,
             "click.not_navigation": _REVIEWED,
+            "history.mailbox": _REFUSED,
+            "history.address": _REVIEWED,
             "affiliate.confirmed_fraud": _REVIEWED,
             "conversion.possible_duplicate": _REVIEWED,
         },

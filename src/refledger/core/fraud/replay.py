@@ -62,13 +62,8 @@ def keep(record: dict[str, Any]) -> Kept | None:
     fraud = record.get("fraud")
     if fraud is None:
         return None
-    facts, told, listed, limits = (
-        record["facts"],
-        record["outcome"],
-        record.get("list_entry"),
-        record["facts"].get("limits"),
-    )
-    filled_ms = facts["limits_filled_ms"]
+    facts, told, listed = record["facts"], record["outcome"], record.get("list_entry")
+    limits, filled_ms = facts.get("limits"), facts["limits_filled_ms"]
     return Kept(
         record["policy"],
         _noticed(fraud) if fraud["fired"] or "muted" in fraud else (),
@@ -164,7 +159,10 @@ class Replay:
 
     def remember(self, affiliate_id: str, verified: bool, at_ms: int) -> None:
         """An accepted conversion that fills limits."""
-        for times in self._accepted.setdefault(affiliate_id, ([], []))[: 1 + verified]:
+        kept = self._accepted.get(affiliate_id)
+        if kept is None:
+            kept = self._accepted[affiliate_id] = ([], [])
+        for times in kept if verified else kept[:1]:
             times.append(at_ms)
             if len(times) > _MANY and times[0] <= at_ms - DAY_MS:
                 del times[: bisect_right(times, at_ms - DAY_MS)]

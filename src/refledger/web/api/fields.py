@@ -68,12 +68,12 @@ def _email(value: str) -> str:
 
 def _site_url(value: str) -> str:
     if _origin_parts(value) is None:
-        raise ValueError("must be an http or https address, like https://shop.example")
+        raise ValueError("must be an http or https URL, like https://shop.example")
     return value
 
 
 def _origin_parts(value: str):
-    """Scheme, host and port of a plain http(s) address; None for anything a browser might read otherwise."""
+    """Scheme, host and port of a plain http(s) URL; None for anything a browser might read otherwise."""
     if re.search(r"[\s\\<>\"]", value) or not value.isascii():
         return None
     try:

@@ -50,7 +50,9 @@ def test_pattern(case: Case) -> Finding:
 
 def plus_numeric(case: Case) -> Finding:
     tag = case.email.tag
-    return fired({"tag": tag[:20]}) if tag and tag.isdecimal() else CLEAR
+    if not tag or not tag.isdecimal():
+        return CLEAR
+    return fired({"tag": tag if len(tag) <= 4 else f"{tag[:2]}…"})  # a longer number may be a telephone's
 
 
 def plus_tag(case: Case) -> Finding:

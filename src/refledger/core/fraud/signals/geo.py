@@ -15,10 +15,9 @@ from refledger.core.fraud.signal import (
     Signal,
     fired,
 )
-from refledger.core.origins import ASN, CITY, Origin, Seen
-from refledger.core.programs import DAY_MS
+from refledger.core.origins import ASN, CITY, Origin
+from refledger.core.own_addresses import SEEN_FOR_MS
 
-SEEN_MS = 30 * DAY_MS
 # By version of the protocol: what is cut off an address before two are compared.
 _LINE_BITS = {4: 0, 6: 64}
 _NETWORK_BITS = {4: 8, 6: 80}
@@ -42,20 +41,20 @@ def _same(case: Case, bits: dict[int, int]) -> Finding:
     address = case.address
     if address.shared:
         return SHARED_ADDRESS
-    seen = _seen(case)
-    if not seen:
-        return NO_AFFILIATE_ADDRESS
     version, cut = address.version, bits[address.version]
-    number = address.number >> cut
-    for each in seen:
-        if each.version == version and each.low >> cut <= number <= each.high >> cut:
-            return fired({"known_from": _KNOWN_FROM.get(each.where, each.where)})
-    return CLEAR
+    first = address.number >> cut << cut
+    last = first + (1 << cut) - 1
+    since_ms = case.now_ms - SEEN_FOR_MS
+    for of_version, low, high, where, at_ms, _ in case.affiliate_seen:
+        if low <= last and high >= first and of_version == version and (at_ms is None or at_ms >= since_ms):
+            return fired({"known_from": _KNOWN_FROM.get(where, where)})
+    return CLEAR if _seen(case) else NO_AFFILIATE_ADDRESS
 
 
-def _seen(case: Case) -> list[Seen]:
-    since_ms = case.now_ms - SEEN_MS
-    return [each for each in case.affiliate_seen if each.at_ms is None or each.at_ms >= since_ms]
+def _seen(case: Case) -> bool:
+    """Whether any address of the affiliate's is known that is not too old."""
+    since_ms = case.now_ms - SEEN_FOR_MS
+    return any(each.at_ms is None or each.at_ms >= since_ms for each in case.affiliate_seen)
 
 
 def same_city(case: Case) -> Finding:
@@ -64,10 +63,10 @@ def same_city(case: Case) -> Finding:
         return NO_DATABASE
     if not own:
         return NO_AFFILIATE_ADDRESS
-    place, places = origin.place, [each.place for each in own if each.place]
-    if place is None or not places:
+    place, cities = origin.place, [each.place.city for each in own if each.place]
+    if place is None or not cities:
         return NOT_IN_DATABASE
-    return fired({"city": place.name}) if any(each.city == place.city for each in places) else CLEAR
+    return fired({"city": place.name}) if place.city in cities else CLEAR
 
 
 def same_city_asn(case: Case) -> Finding:
@@ -76,22 +75,23 @@ def same_city_asn(case: Case) -> Finding:
         return NO_DATABASE
     if not own:
         return NO_AFFILIATE_ADDRESS
-    here, theirs = _city_asn(origin), [both for each in own if (both := _city_asn(each))]
-    if here is None or not theirs:
+    place, operator = origin.place, origin.operator
+    theirs = [(each.place.city, each.operator.asn) for each in own if each.place and each.operator]
+    if place is None or operator is None or not theirs:
         return NOT_IN_DATABASE
-    if here not in theirs:
+    if (place.city, operator.asn) not in theirs:
         return CLEAR
-    return fired({"city": origin.place.name, "operator": origin.operator.name})
+    return fired({"city": place.name, "operator": operator.name})
 
 
 def _origins(case: Case) -> list[Origin]:
-    """Of the single addresses; a range has none."""
-    return [each.origin for each in _seen(case) if each.origin]
-
-
-def _city_asn(origin: Origin) -> tuple[str, int] | None:
-    place, operator = origin.place, origin.operator
-    return (place.city, operator.asn) if place and operator else None
+    """Of the affiliate's single addresses; a range has none."""
+    since_ms = case.now_ms - SEEN_FOR_MS
+    return [
+        origin
+        for _, _, _, _, at_ms, origin in case.affiliate_seen
+        if origin is not None and (at_ms is None or at_ms >= since_ms)
+    ]
 
 
 SIGNALS = (

@@ -18,12 +18,11 @@ from refledger.core.fraud.signal import (
     fired,
     not_evaluated,
 )
-from refledger.core.origins import CITY, Place, Whereabouts
+from refledger.core.origins import CITY, UNKNOWN_RADIUS_KM, Place, Whereabouts
 from refledger.core.programs import DAY_MS, HOUR_MS
 
 FAR_KM = 500
 FASTEST_KM_PER_HOUR = 1_000
-UNKNOWN_RADIUS_KM = 100
 EARTH_KM = 6_371
 MASKED_ADDRESS = not_evaluated("masked_address")
 _TELLING = {"not_evaluated": 0, "clear": 1, "fired": 2}
