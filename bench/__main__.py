@@ -1,4 +1,4 @@
-"""`python -m bench run | growth | report | decide | backtest | profile`."""
+"""`python -m bench run | growth | report | decide | backtest | ledger | profile`."""
 
 import sys
 import tempfile
@@ -10,6 +10,7 @@ import typer
 from bench import backtest as backtesting
 from bench import decide as deciding
 from bench import growth as growing
+from bench import ledger as ledgers
 from bench import profile as profiles
 from bench import report as reports
 from bench import results as kept
@@ -111,6 +112,17 @@ def backtest(decisions: int = 1_000_000, engine: Engine = "sqlite", preset: str 
     """A changed policy replayed over so many stored decisions."""
     with tempfile.TemporaryDirectory(prefix="refledger-bench-") as folder:
         backtesting.run(Path(folder), _known(engine), decisions, preset, say)
+
+
+@app.command()
+def ledger(
+    entries: int = 10_000_000,
+    engine: Engine = "sqlite",
+    folder: Annotated[Path | None, typer.Option(help="where there is room, 1 GB for a million")] = None,
+) -> None:
+    """`verify-ledger` over so many entries."""
+    with tempfile.TemporaryDirectory(prefix="refledger-bench-", dir=folder) as place:
+        ledgers.run(Path(place), _known(engine), entries, say)
 
 
 @app.command()

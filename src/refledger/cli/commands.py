@@ -297,7 +297,7 @@ def verify_ledger(database: Url = None) -> None:
     from refledger.services.ledger_check import verify
 
     def tell(done: int, total: int) -> None:
-        print(f"\r{done:,} of {total:,} conversions", end="", file=sys.stderr, flush=True)
+        print(f"\r{done:,} of {total:,} rows", end="", file=sys.stderr, flush=True)
 
     found = 0
     with opened_existing(settings(database)) as opened_database:

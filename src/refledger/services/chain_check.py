@@ -25,8 +25,6 @@ def broken_seals(connection: Connection, tell: Callable[[int], None]) -> Iterato
                 f"merchant {merchant['merchant_id']}: sealed until {merchant['sealed_ms']},"
                 f" the last seal, {last['no']}, reaches until {sealed_ms}"
             )
-    for merchant_id in store.merchants_unknown(connection):
-        yield f"seals belong to {merchant_id}, which is no merchant"
 
 
 def _broken(connection: Connection, seal: Row, last: Row, tell: Callable[[int], None]) -> Iterator[str]:

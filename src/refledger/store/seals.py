@@ -47,9 +47,6 @@ _SEALED = Query(
     .where(merchants.c.merchant_id == bindparam("of_merchant"))
     .values(sealed_ms=bindparam("until_ms"))
 )
-_UNKNOWN = (
-    select(seals.c.merchant_id).where(seals.c.merchant_id.not_in(select(merchants.c.merchant_id))).distinct()
-)
 _insert = Insert(seals).run
 
 
@@ -69,11 +66,6 @@ def last_seal(connection: Connection, merchant_id: str) -> dict[str, Any] | None
 def all_seals(connection: Connection, merchant_id: str) -> Iterator[dict[str, Any]]:
     """In the order of the chain."""
     return (dict(zip(_COLUMNS, row, strict=True)) for row in _ALL.rows(connection, merchant_id=merchant_id))
-
-
-def merchants_unknown(connection: Connection) -> list[str]:
-    """Who has seals and is no merchant."""
-    return [row[0] for row in connection.execute(_UNKNOWN)]
 
 
 def end_of_batch(
