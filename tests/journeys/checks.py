@@ -64,8 +64,8 @@ def _parts(database_url, conversions):
             yield f"{conversion['id']} is superseded without its event, or the other way round"
     for name, sql in {
         "decision": "SELECT conversion_id AS id FROM decisions",
-        "entry": "SELECT conversion_id AS id FROM entries",
-        "event": "SELECT subject_id AS id FROM events",
+        "entry": "SELECT conversion_id AS id FROM entries WHERE payout_id IS NULL",
+        "event": "SELECT subject_id AS id FROM events WHERE type LIKE 'conversion.%'",
     }.items():
         yield from (f"{each} has a {name} but is no conversion" for each in _ids(database_url, sql) - ids)
 
