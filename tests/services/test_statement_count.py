@@ -117,6 +117,43 @@ def test_a_database_of_cities_costs_two_whatever_the_size(told, tmp_path):
     assert counts[1000] == counts[0] + 1 and counts[2000] == counts[0] + 2
 
 
+def test_terms_that_look_back_cost_two_and_recruiters_one(told):
+    """The months are read and added to; shares are added."""
+    tiers = [{"from": {"conversions": 5}, "value": "12"}]
+    plain = {"type": "percentage", "value": "10"}
+    counts = {}
+    for start, terms in (
+        (0, {}),
+        (
+            1000,
+            {
+                "commission": {
+                    "purchase": plain | {"tiers": tiers, "monthly_cap": "9"},
+                    "signup": plain | {"cap": "1"},
+                }
+            },
+        ),
+        (2000, {"recruiter": {"value": "5", "most": "30"}}),
+    ):
+        told.change_program(**terms)
+        counter = Counter(told)
+        settled(told, counter, of_many_affiliates(told, counter, start + 200, 4))
+        claims = (
+            of_many_affiliates(told, counter, start, 4),
+            of_many_affiliates(told, counter, start + 100, LARGE),
+        )
+        for affiliate in told.rows(
+            "SELECT id, ref_code FROM affiliates WHERE ref_code LIKE 'AFF%' AND recruiter_id IS NULL"
+        ):
+            recruiter_id = told.make_affiliate(f"OF{affiliate['ref_code']}")
+            told.change_affiliate(affiliate["id"], recruiter_id=recruiter_id)
+        settled(told, counter, of_many_affiliates(told, counter, start + 300, 4))
+        small, large = (len(settled(told, counter, each)[0]) for each in claims)
+        assert small == large
+        counts[start] = small
+    assert counts[1000] == counts[0] + 2 and counts[2000] == counts[1000] + 1
+
+
 def test_what_is_at_hand_is_not_asked_for_again(told):
     counter = Counter(told)
     cold, _ = settled(told, counter, of_many_affiliates(told, counter, 0, 4))

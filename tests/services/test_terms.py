@@ -7,11 +7,12 @@ import pytest
 
 from refledger.core.commissions import due_minor
 from refledger.core.explanations import explain
-from refledger.services import acceptance, review
+from refledger.services import acceptance, ledger_check, review
+from refledger.services.desk import LATER
 from refledger.services.months import month_of
 from refledger.services.terms import zone
 from refledger.web.tracking import Words
-from tests.builders import Counter, Shop, settings_for
+from tests.builders import EMAIL, PURCHASE, Counter, Shop, settings_for
 
 DAY_S = 86_400
 TEN = {"type": "percentage", "value": "10"}
@@ -26,6 +27,7 @@ def tier(value, **start):
 def shop(database_url, tmp_path, clock):
     shop = Shop(settings_for(database_url, tmp_path), clock, limits=ANY_NUMBER, repeat_purchases="lifetime")
     yield shop
+    assert list(ledger_check.verify(shop.database)) == []
     shop.close()
 
 
@@ -112,6 +114,7 @@ def test_forged_reports_lift_nobodys_tier_and_use_up_no_cap(shop, counter):
     assert [sell(counter, number) for number in range(10, 13)] == [1000, 1500, 0]
     assert months(shop)[shop.john_id, 202609, "verified"] == (3, 30000, 2500)
     assert months(shop)[shop.john_id, 202609, "accepted"] == (6, 60000, 5000)
+    assert months(shop)[shop.john_id, 0, "verified"] == (3, 30000, 2500)
 
 
 def test_each_affiliate_and_mode_has_a_month_of_its_own(shop, counter):
@@ -229,27 +232,32 @@ def test_who_earns_no_share(recruited, counter, how):
     assert held(recruited, recruited.mary_id) == 0
 
 
-def test_the_recruiter_is_held(recruited, counter):
-    """Two sales of the same recruiter's affiliates do not share a group."""
-    other = recruited.make_affiliate("EVE123", recruiter_id=recruited.mary_id)
+@pytest.mark.parametrize(("recruiters", "at_once"), [({"value": "5", "most": "12"}, 1), (None, 3)])
+def test_the_recruiter_is_held(recruited, counter, recruiters, at_once):
+    """What moves one recruiter's standing does not share a group; where recruiters earn nothing, it may."""
+    recruited.change_program(recruiter=recruiters)
+    recruited.make_affiliate("EVE123", recruiter_id=recruited.mary_id)
     sales = [
-        counter.claim(secret=True, ref_code=code, customer_email=f"{code}@example.com", order_id=code,
-                      conversion_type="purchase", revenue_amount=100)
+        counter.claim(
+            secret=True, ref_code=code, customer_email=f"{code}@example.com", order_id=code,
+            conversion_type="purchase", revenue_amount=100,
+        )
         for code in ("JOHN123", "EVE123", "MARY123")
     ]  # fmt: skip
     answers = counter.tracking.settle(sales)
-    assert [answer.__class__.__name__ for answer in answers].count("Answer") == 1
-    counter.settle(*sales[1:])
-    assert held(recruited, recruited.mary_id) == 200 + 200 + 1000
-    assert held(recruited, other) == 1000
+    assert len([answer for answer in answers if answer is not LATER]) == at_once
+    counter.settle(*sales[at_once:])
+    assert held(recruited, recruited.mary_id) == (1400 if recruiters else 1000)
 
 
 def test_what_is_displaced_is_taken_back_from_the_recruiter_too(recruited, counter):
     squat = counter.purchase()
     assert held(recruited, recruited.mary_id) == 200
     eve = recruited.make_affiliate("EVE123")
-    verified = counter.purchase(secret=True, ref_code="EVE123")
-    assert verified.status == 200
+    claim = counter.claim(secret=True, ref_code="EVE123", customer_email=EMAIL, **PURCHASE)
+    assert counter.tracking.settle([claim]) == [LATER]  # it did not hold John and Mary
+    assert claim.also_held >= {recruited.john_id, recruited.mary_id}
+    assert counter.settle(claim)[0].status == 200
     assert row(recruited, squat.id)["decision"] == "rejected"
     assert [held(recruited, each) for each in (recruited.john_id, recruited.mary_id, eve)] == [0, 0, 999]
 
@@ -260,6 +268,15 @@ def test_decisions_and_refunds_reach_the_recruiter(recruited, counter, clock):
         review.approve(connection, recruited.tenant, sale.id, None, clock(), os.urandom)
     assert held(recruited, recruited.mary_id, "payable") == 200
     assert held(recruited, recruited.john_id, "payable") == 999
+
+
+def test_a_customer_who_stays_with_their_first_affiliate_stays_with_the_recruiter(recruited, counter):
+    """Whose sale it is turns out only while it is decided: the recruiter must be held by then."""
+    recruited.change_program(attribution="first", repeat_purchases="lifetime")
+    counter.purchase(secret=True, order_id="1", revenue_amount=100)
+    recruited.make_affiliate("EVE123")
+    assert counter.purchase(secret=True, order_id="2", revenue_amount=100, ref_code="EVE123").status == 200
+    assert (held(recruited, recruited.john_id), held(recruited, recruited.mary_id)) == (2000, 400)
 
 
 def test_an_attempt_is_accepted_under_the_terms_of_its_time(recruited, counter, clock):

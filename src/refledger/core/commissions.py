@@ -60,9 +60,14 @@ def terms_for(
     return stored(program_terms)[conversion_type], "program"
 
 
-def counts_for(terms: Mapping[str, Any]) -> bool:
-    """Whether these terms depend on what came before."""
-    return not terms.keys().isdisjoint(("tiers", "bonus", "monthly_cap"))
+def looks_at_month(terms: Mapping[str, Any]) -> bool:
+    """Whether these terms depend on what the affiliate's month came to before."""
+    return "tiers" in terms or "monthly_cap" in terms
+
+
+def looks_at_all(terms: Mapping[str, Any]) -> bool:
+    """Whether they depend on how many conversions there ever were."""
+    return "bonus" in terms
 
 
 def commission_for(

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from refledger.core.commissions import Tally, counts_for, terms_for
+from refledger.core.commissions import Tally, looks_at_all, looks_at_month, terms_for
 from refledger.services.claims import Work
 from refledger.services.credentials import Tenant
 from refledger.services.terms import zone
@@ -29,18 +29,19 @@ def month_of(at_ms: int, time_zone: str) -> int:
 
 def gather(connection: Connection, works: Sequence[Work]) -> list[Tally]:
     """The tally of each work; nothing is asked where no terms depend on one."""
-    places = {id(work): _places(work) for work in works if _counts(work)}
-    found = store.tallies(connection, [place for both in places.values() for place in both])
+    places = {id(work): _places(work) for work in works}
+    found = store.tallies(connection, [place for each in places.values() for place in each])
     tallies = []
     for work in works:
-        month, ever = (found.get(place, (0, 0, 0)) for place in places.get(id(work), (None, None)))
-        tallies.append(Tally(*month, ever[0]))
+        by_month = {place[4]: found.get(place, (0, 0, 0)) for place in places[id(work)]}
+        ever, *_ = by_month.pop(store.EVER, (0,))
+        tallies.append(Tally(*next(iter(by_month.values()), (0, 0, 0)), ever))
     return tallies
 
 
 def left_by(work: Work, revenue_minor: int, commission_minor: int) -> list[Row]:
     """What an accepted conversion adds; a sale of nothing counts for nothing."""
-    if not _counts(work) or (work.report.conversion_type == "purchase" and revenue_minor == 0):
+    if work.report.conversion_type == "purchase" and revenue_minor == 0:
         return []
     return [
         {
@@ -55,7 +56,7 @@ def left_by(work: Work, revenue_minor: int, commission_minor: int) -> list[Row]:
             "commission_minor": commission_minor,
         }
         for counts in ("accepted", "verified")[: 1 + work.verified]
-        for month in (month_of(work.now_ms, work.program.time_zone), store.EVER)
+        for month in _months(work)
     ]
 
 
@@ -68,23 +69,25 @@ def count_anew(connection: Connection, tenant: Tenant, holder: Row, program: Row
     if holder is program:
         affiliate_id, own = None, program_store.own_terms(connection, tenant.merchant_id, program["id"])
         asked += [terms for _, terms in own]
-    if not any(counts_for(terms) for text in asked for terms in orjson.loads(text).values()):
-        return
-    at = datetime.fromtimestamp(now_ms // 1000, zone(program["time_zone"]) or UTC)
-    began = at.replace(day=1, hour=0, minute=0, second=0)
-    month, since_ms = month_of(now_ms, program["time_zone"]), int(began.timestamp()) * 1000
-    store.count_anew(connection, tenant.merchant_id, program["id"], affiliate_id, month, since_ms)
+    terms = [each for text in asked for each in orjson.loads(text).values()]
+    place = (tenant.merchant_id, program["id"], affiliate_id)
+    if any(map(looks_at_all, terms)):
+        store.count_anew(connection, *place, store.EVER, 0)
+    if any(map(looks_at_month, terms)):
+        at = datetime.fromtimestamp(now_ms // 1000, zone(program["time_zone"]) or UTC)
+        began = at.replace(day=1, hour=0, minute=0, second=0)
+        month = month_of(now_ms, program["time_zone"])
+        store.count_anew(connection, *place, month, int(began.timestamp()) * 1000)
 
 
-def _counts(work: Work) -> bool:
+def _months(work: Work) -> list[int]:
+    """Which months its terms look at; none of most."""
     terms, _ = terms_for(work.program.commission, work.affiliate.commission, work.report.conversion_type)
-    return counts_for(terms)
+    found = [month_of(work.now_ms, work.program.time_zone)] if looks_at_month(terms) else []
+    return [*found, store.EVER] if looks_at_all(terms) else found
 
 
-def _places(work: Work) -> tuple[store.Place, store.Place]:
+def _places(work: Work) -> list[store.Place]:
     counts = "verified" if work.verified else "accepted"
     place = (work.merchant_id, work.affiliate.id, work.mode, work.report.conversion_type)
-    return (
-        (*place, month_of(work.now_ms, work.program.time_zone), counts),
-        (*place, store.EVER, counts),
-    )
+    return [(*place, month, counts) for month in _months(work)]

@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Cast, Column, and_, cast, delete, func, insert, literal, or_, select
 from sqlalchemy.sql.expression import Select
 
+from refledger.core.ids import FIRST, make_id
+from refledger.core.programs import DAY_MS
 from refledger.store.engine import Connection
 from refledger.store.schema import affiliates, conversions, months
 from refledger.store.statements import Insert, Query, item, number_item, rows_of
@@ -62,35 +64,35 @@ def count_anew(
     month: int,
     since_ms: int,
 ) -> None:
-    """From the conversions themselves: of an affiliate, or of the whole program; the month that began then, and all."""
+    """From the conversions themselves, the month that began then: of an affiliate, or of all of the program."""
     connection.execute(
         delete(months).where(
             months.c.merchant_id == merchant_id,
-            months.c.month.in_([EVER, month]),
+            months.c.month == month,
             months.c.affiliate_id.in_(_affiliates(merchant_id, program_id, affiliate_id)),
         )
     )
     names = [column.name for column in months.columns]
-    for since, of in ((since_ms, month), (None, EVER)):
-        for counts in ("accepted", "verified"):
-            counted = _counted(merchant_id, program_id, affiliate_id, counts, of, since)
-            connection.execute(insert(months).from_select(names, counted))
+    for counts in ("accepted", "verified"):
+        counted = _counted(merchant_id, program_id, affiliate_id, month, counts, since_ms)
+        connection.execute(insert(months).from_select(names, counted))
 
 
 def _counted(
-    merchant_id: str, program_id: str, affiliate_id: str | None, counts: str, month: int, since_ms: int | None
+    merchant_id: str, program_id: str, affiliate_id: str | None, month: int, counts: str, since_ms: int
 ) -> Select:
     wanted = [
         conversions.c.merchant_id == merchant_id,
         conversions.c.program_id == program_id,
+        conversions.c.at_ms >= since_ms,
+        # The same by the primary key, a day earlier: an id may be older than its conversion's time.
+        conversions.c.id >= make_id("conv", max(0, since_ms - DAY_MS), FIRST),
         or_(conversions.c.type == "signup", conversions.c.revenue_minor > 0),
     ]
     if affiliate_id is not None:
         wanted.append(conversions.c.affiliate_id == affiliate_id)
     if counts == "verified":
         wanted.append(conversions.c.verified)
-    if since_ms is not None:
-        wanted.append(conversions.c.at_ms >= since_ms)
     place = (conversions.c.merchant_id, conversions.c.affiliate_id, conversions.c.mode, conversions.c.type)
     sums = (func.count(), _sum(conversions.c.revenue_minor), _sum(conversions.c.commission_minor))
     return select(*place, literal(month), literal(counts), *sums).where(*wanted).group_by(*place)
