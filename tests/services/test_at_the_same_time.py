@@ -9,13 +9,14 @@ import pytest
 
 from refledger.core.refusals import Refused
 from refledger.services import catalogue, ledger_check, review, steps
+from refledger.services.claims import Work
 from refledger.services.desk import Desk
 from refledger.services.tracking import Tracking
 from refledger.store import programs, record
 from refledger.store.engine import is_conflict
 from refledger.store.statements import Query
 from refledger.web.tracking import Words
-from tests.builders import PURCHASE, Reply, Shop, settings_for
+from tests.builders import PURCHASE, Reply, Shop, forget_numbers, settings_for
 from tests.journeys.checks import faults
 
 pytestmark = pytest.mark.only_on("postgresql", "SQLite has one writer at a time")
@@ -236,3 +237,43 @@ def test_two_changes_at_once_end_as_one_after_the_other(shop, fresh, tmp_path, c
         one_after_the_other(alone, changes)
         assert set_up(shop) == set_up(alone)
         alone.close()
+
+
+# ── an affiliate's month ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def sales_at_once(shop, counter):
+    """Two of 100.00 each, the second of which begins when the first has been decided and not yet written."""
+    shop.change_program(
+        limits={"hourly": 9, "daily": 9},
+        commission={"purchase": {"type": "percentage", "value": "10", "monthly_cap": "12"}},
+    )
+    forget_numbers(shop)  # the other referee: two conversions cannot both be an affiliate's first
+    first, second = (
+        counter.claim(secret=True, ref_code="JOHN123", customer_email=f"{name}@example.com", **PURCHASE)
+        for name in ("a", "b")
+    )
+    others, asked = [], []
+
+    def entropy(count):
+        asked.append(count)
+        if len(asked) == 2:  # the conversion's id came first; this one is of what is written
+            tracking = Tracking(shop.database, Words(), shop.clock)
+            others.append(Other(lambda: tracking.settle([second])))
+            while others[0].is_alive() and not shop.rows(WAITING):
+                time.sleep(0.01)
+        return os.urandom(count)
+
+    Tracking(shop.database, Words(), shop.clock, entropy).settle([first])
+    others[0].join()
+    assert others[0].raised == []
+    return sorted(row["commission_minor"] for row in shop.rows("SELECT commission_minor FROM conversions"))
+
+
+def test_two_sales_at_once_share_what_the_month_has_left(shop, counter):
+    assert sales_at_once(shop, counter) == [201, 999]
+
+
+def test_without_holding_the_affiliate_they_would_exceed_it(shop, counter, monkeypatch):
+    monkeypatch.setattr(Work, "earners", property(lambda work: set()))
+    assert sales_at_once(shop, counter) == [999, 999]

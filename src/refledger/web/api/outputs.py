@@ -225,6 +225,7 @@ class Entry(Object):
     object: Literal["entry"]
     cause: str = Field(description="The event that caused it.")
     kind: str
+    affiliate_id: str = Field(description="Whose accounts: the affiliate's, or their recruiter's.")
     from_: str = Field(alias="from", description="The account the amount leaves.")
     to: str = Field(description="The account it reaches.")
     amount: Money

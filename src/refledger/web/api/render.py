@@ -259,6 +259,7 @@ def entry(row: Row, _mode: str) -> Row:
         "mode": row["mode"],
         "cause": row["cause"],
         "kind": row["kind"],
+        "affiliate_id": row["affiliate_id"],
         "from": row["debit"],
         "to": row["credit"],
         "amount": money(row["amount_minor"], row["currency"]),
