@@ -8,8 +8,10 @@ from refledger.core.events import EventType
 from refledger.core.explanations import explain, explain_events
 from refledger.core.refusals import ACCEPTABLE, Reason
 
+OF_CONVERSIONS = [each for each in EventType if each.startswith("conversion.")]
 
-@pytest.mark.parametrize("kind", EventType)
+
+@pytest.mark.parametrize("kind", OF_CONVERSIONS)
 def test_every_later_event_has_its_sentence(kind):
     said = explain_events([{"type": kind.value, "data": {"reason": "a test of our own"}}])
     assert len(said) == (0 if kind is EventType.ACCEPTED else 1)

@@ -156,8 +156,8 @@ def test_the_negative_control_a_move_left_out_is_seen(shop, monkeypatch):
     """With the reversal of displaced conversions left out, the same check says so."""
     counter, url = Counter(shop), shop.settings.database_url
     counter.report(ref_code="JOHN123", customer_email="a@example.com", **PURCHASE)
-    real = postings.target
-    monkeypatch.setattr(postings, "target", lambda decision, *rest: real("pending", *rest))
+    real = postings.moves
+    monkeypatch.setattr(postings, "moves", lambda posted, wanted: real(posted, wanted) if wanted else [])
     assert faults(url) == []
     displacing = counter.report(secret=True, ref_code="JOHN123", customer_email="a@example.com", **PURCHASE)
     assert displacing.status == 200

@@ -176,6 +176,41 @@ def test_the_terms_of_an_installation_become_their_first_version(empty_url):
     ]
 
 
+def test_what_was_refunded_or_disputed_becomes_a_refund_or_a_dispute(empty_url):
+    database = Database(empty_url)
+    upgrade_to(database, "0002")
+    common = {
+        "decision": "approved",
+        "mode": "live",
+        "revenue_minor": 9999,
+        "updated_ms": 7,
+        "merchant_id": "m",
+    }
+    with database.write() as connection:
+        before = MetaData()
+        before.reflect(connection, only=["conversions"])
+        conversions = before.tables["conversions"]
+        for number, facts in enumerate(
+            ({}, {"refunded": True, "refunded_minor": 9999}, {"dispute": "open", "refunded": False})
+        ):
+            own = {
+                "id": f"conv_{number}",
+                "order_key": str(number),
+                "email_key": str(number),
+                "dispute": None,
+            }
+            own["refunded"] = False
+            connection.execute(insert(conversions), [a_row(conversions) | common | own | facts])
+    migrate.upgrade(database)
+    with database.read(EVERYONE) as connection:
+        (refund,) = connection.execute(select(schema.refunds)).mappings()
+        (dispute,) = connection.execute(select(schema.disputes)).mappings()
+    database.close()
+    assert (refund["id"], refund["conversion_id"], refund["mode"]) == ("ref_1", "conv_1", "live")
+    assert (refund["amount_minor"], bool(refund["is_whole"]), refund["at_ms"]) == (9999, True, 7)
+    assert (dispute["id"], dispute["conversion_id"], dispute["status"]) == ("dis_2", "conv_2", "open")
+
+
 def test_a_second_time_there_is_nothing_to_do(database):
     assert not migrate.upgrade(database)
 
