@@ -27,6 +27,7 @@ class Statement:
 
     affiliate: Row
     program: Row
+    mode: str
     from_ms: int
     to_ms: int
     opening: dict[str, int]
@@ -84,7 +85,8 @@ def statement(
     lines = store.between(connection, place, _first_id(from_ms), _first_id(to_ms))
     made = {line["payout_id"] for line in lines if line["kind"] == EventType.PAYOUT_CREATED}
     items = payouts.items_of_affiliate(connection, tenant.merchant_id, affiliate_id, made)
-    return Statement(affiliate, program, from_ms, to_ms, added(closing, lines, -1), lines, closing, items)
+    opening = added(closing, lines, -1)
+    return Statement(affiliate, program, tenant.mode, from_ms, to_ms, opening, lines, closing, items)
 
 
 def _known(connection: Connection, tenant: Tenant, affiliate_id: str) -> tuple[Row, dict[str, int]]:

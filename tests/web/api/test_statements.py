@@ -231,6 +231,12 @@ def test_the_page_fetches_and_runs_nothing(shop, program, affiliates, lived):
         assert each["payout_id"] in page
 
 
+def test_a_page_of_the_test_mode_says_so(shop, testing, affiliates):
+    for merchant, said in ((shop, False), (testing, True)):
+        page = merchant.get(f"/v1/affiliates/{affiliates[0]['id']}/statement", format="html").text
+        assert ("test mode" in page) is said
+
+
 def page_of_balances(found):
     own = ("pending", "held", "payable", "in_payout", "paid", "dispute_reserve")
     both = (minor(found["opening"]), minor(found["closing"]))

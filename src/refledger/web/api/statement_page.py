@@ -63,11 +63,12 @@ def _cells(found: Statement, line: dict[str, Any]) -> list[str]:
 def page(found: Statement) -> Response:
     who = escape(found.affiliate["name"] or found.affiliate["email"])
     program = escape(found.program["name"])
+    mode = " · test mode" if found.mode == "test" else ""
     period = f"{_time(found, found.from_ms)} up to, not including, {_time(found, found.to_ms)}"
     return HTMLResponse(
         '<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width, '
         f'initial-scale=1"><title>Statement: {who}</title><style>{_STYLE}</style>'
-        f"<h1>{who}<br>{program}</h1><p>{period}<br><span class=quiet>Times of "
+        f"<h1>{who}<br>{program}{mode}</h1><p>{period}<br><span class=quiet>Times of "
         f"{escape(found.program['time_zone'])}; amounts in {escape(found.program['currency'])}; "
         f"<span class=id>{escape(found.affiliate['id'])}</span></span></p>"
         f"{_balances(found)}{_payouts(found)}{_lines(found)}</html>",
@@ -103,14 +104,14 @@ def _lines(found: Statement) -> str:
     rows = [
         [
             _time(found, line["at_ms"]),
-            escape(words(line["kind"])),
-            f"<span class=id>{escape(line['conversion_id'] or line['payout_id'] or '')}</span>",
+            f"{escape(words(line['kind']))}<br><span class=id>"
+            f"{escape(line['conversion_id'] or line['payout_id'] or '')}</span>",
             f"{_account(line['debit'])} → {_account(line['credit'])}",
             _amount(found, line["amount_minor"]),
         ]
         for line in found.lines
     ]
-    return _table("Every entry", ["when", "what", "of", "moved", "amount"], rows, {4})
+    return _table("Every entry", ["when", "what", "moved", "amount"], rows, {3})
 
 
 def _table(title: str, heads: list[str], rows: list[list[str]], amounts: set[int]) -> str:

@@ -102,8 +102,8 @@ def _accounts(balances: dict[str, int], currency: str) -> dict[str, Any]:
     return {account: render.money(minor, currency) for account, minor in balances.items()}
 
 
-def _statement(found: Statement, mode: str) -> dict[str, Any]:
-    currency = found.program["currency"]
+def _statement(found: Statement) -> dict[str, Any]:
+    currency, mode = found.program["currency"], found.mode
     return {
         "object": "statement",
         "mode": mode,
@@ -176,6 +176,6 @@ def get_statement(call: Caller, affiliate_id: str, query: Annotated[StatementQue
         )
         if query.format == "csv":
             return statement_page.sheet(found)
-        return statement_page.page(found) if query.format == "html" else _statement(found, call.tenant.mode)
+        return statement_page.page(found) if query.format == "html" else _statement(found)
 
     return call.read(work)
