@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, and_, bindparam, cast, func, select
 
 from refledger.store.engine import Connection
 from refledger.store.schema import ACCOUNTS, conversions, decisions, entries, merchants, shares, standings
-from refledger.store.statements import Query, item, rows_of
+from refledger.store.statements import Query, few, item, rows_of
 
 Pair = tuple[str, str]
 
@@ -22,7 +22,8 @@ _OF_CONVERSIONS = Query(
     )
     .select_from(
         _ids.join(
-            entries, and_(entries.c.merchant_id == item(_ids, 0), entries.c.conversion_id == item(_ids, 1))
+            entries,
+            and_(entries.c.merchant_id == item(_ids, 0), few(entries.c.conversion_id == item(_ids, 1))),
         )
     )
     .group_by(entries.c.conversion_id, entries.c.affiliate_id, entries.c.debit, entries.c.credit)

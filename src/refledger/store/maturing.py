@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, and_, bindparam, case, cast, func, se
 
 from refledger.store.engine import Connection
 from refledger.store.schema import conversions, entries
-from refledger.store.statements import Query
+from refledger.store.statements import Query, few
 
 Place = tuple[int, str]  # when it was due, and its id
 
@@ -42,7 +42,7 @@ _MATURED = Query(
             entries,
             and_(
                 entries.c.merchant_id == conversions.c.merchant_id,
-                entries.c.conversion_id == conversions.c.id,
+                few(entries.c.conversion_id == conversions.c.id),
             ),
         )
     )

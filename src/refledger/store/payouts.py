@@ -9,7 +9,7 @@ from refledger.core.events import EventType
 from refledger.store import rows
 from refledger.store.engine import Connection
 from refledger.store.schema import affiliates, conversions, entries, payout_items, payouts, standings
-from refledger.store.statements import Insert, Query, item, rows_of
+from refledger.store.statements import Insert, Query, few, item, rows_of
 
 Row = dict[str, Any]
 
@@ -28,7 +28,7 @@ _PAYABLE = Query(
     )
 )
 _of_conversion = and_(
-    entries.c.merchant_id == conversions.c.merchant_id, entries.c.conversion_id == conversions.c.id
+    entries.c.merchant_id == conversions.c.merchant_id, few(entries.c.conversion_id == conversions.c.id)
 )
 _MATURED = Query(
     select(

@@ -20,6 +20,7 @@ from refledger.store.schema import (
     entries,
     events,
 )
+from refledger.store.statements import few
 
 HOUR_MS = 3_600_000
 Page = tuple[list[rows.Row], bool]
@@ -45,7 +46,7 @@ def entries_of(connection: Connection, merchant_id: str, conversion_id: str) -> 
     """Oldest first."""
     found = connection.execute(
         select(entries)
-        .where(entries.c.merchant_id == merchant_id, entries.c.conversion_id == conversion_id)
+        .where(entries.c.merchant_id == merchant_id, few(entries.c.conversion_id == conversion_id))
         .order_by(entries.c.at_ms, entries.c.cause, entries.c.line)
     )
     return [dict(row) for row in found.mappings()]

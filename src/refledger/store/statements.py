@@ -43,6 +43,25 @@ class number_item(item):
     type = BigInteger()
 
 
+class few(FunctionElement):
+    """A condition that few rows meet. SQLite, which keeps no statistics here, would rather read all of a merchant's
+    rows along the primary key than use an index that says the same of the merchant and more besides.
+    """
+
+    inherit_cache = True
+    name = "few"
+
+
+@compiles(few)
+def _few(element, compiler, **options):
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(few, "sqlite")
+def _sqlite_few(element, compiler, **options):
+    return f"unlikely({compiler.process(element.clauses, **options)})"
+
+
 def rows_of(parameter: str) -> TableValuedAlias:
     """A FROM clause over the parameter of that name: a list of rows, each a list of texts and integers."""
     return _Rows(bindparam(parameter)).table_valued("value", name=parameter)
