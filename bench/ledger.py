@@ -79,6 +79,7 @@ def _copy(whole: Installation, copies: int, first_ms: int) -> None:
         for n in range(1, copies):
             shift_ms = n * _APART_MS
             words = {
+                "merchant_id": whole.merchant_id,
                 "sold": first_ms,
                 "sold_id": _time(first_ms + shift_ms),
                 "later_id": _time(later_ms + shift_ms),
@@ -133,7 +134,9 @@ def _copying(table: str) -> str:
     """The rows of the first copy, of one time, once more."""
     columns, (name, prefix) = metadata.tables[table].columns.keys(), _IDS[table]
     values = ", ".join(_OWN[table].get(each, each) for each in columns)
-    first = f"{name} > '{prefix}{{from}}' AND {name} < '{prefix}{{before}}'"
+    first = (
+        f"merchant_id = '{{merchant_id}}' AND {name} > '{prefix}{{from}}' AND {name} < '{prefix}{{before}}'"
+    )
     return f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table} WHERE {first}"
 
 

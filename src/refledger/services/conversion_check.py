@@ -4,6 +4,7 @@ Most are proven by sums alone, by the same rules; the others are looked at entry
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -17,8 +18,10 @@ from refledger.services.settlement import targets
 from refledger.store import ledger, proof
 from refledger.store.engine import Connection
 from refledger.store.proof import OWN_ACCOUNTS, SPAN_ROWS, Brief, Sums
+from refledger.store.schema import ACCOUNTS
 
 Row = dict[str, Any]
+ID_LENGTH = len("evt_") + 26
 Silent = dict[str, list[Row]]  # conversion id → its events that moved nothing
 
 _DECISIONS = {
@@ -32,15 +35,27 @@ class Totals:
     """What the entries of conversions come to for each affiliate, and how many conversions count for them."""
 
     def __init__(self):
-        self.held: dict[tuple[str, str, str], list[int]] = {}  # affiliate, mode, currency → OWN_ACCOUNTS
+        self.held: dict[
+            tuple[str, str, str], dict[str, int]
+        ] = {}  # affiliate, mode, currency → account → amount
         self.counts: dict[tuple[str, str], list[int]] = {}  # affiliate, mode → accepted, verified
 
-    def add(self, sums: Sums) -> None:
-        held = self.held.setdefault((sums.affiliate_id, sums.mode, sums.currency), [0] * len(OWN_ACCOUNTS))
-        held[0] += sums.pending
-        held[1] += sums.held
-        held[2] += sums.payable
-        held[3] += sums.dispute_reserve
+    def add(self, brief: Brief, sums: Sums) -> None:
+        held = self._of(brief.affiliate_id, brief.mode, brief.currency)
+        for account in OWN_ACCOUNTS:
+            held[account] += getattr(sums, account)
+        held["expense"] -= sum(sums[1 : 1 + len(OWN_ACCOUNTS)])
+
+    def move(self, affiliate_id: str, mode: str, currency: str, debit: str, credit: str, amount: int) -> None:
+        held = self._of(affiliate_id, mode, currency)
+        held[debit] = held.get(debit, 0) - amount
+        held[credit] = held.get(credit, 0) + amount
+
+    def _of(self, *place: str) -> dict[str, int]:
+        held = self.held.get(place)
+        if held is None:
+            held = self.held[place] = dict.fromkeys(ACCOUNTS, 0)
+        return held
 
     def count(self, brief: Brief) -> None:
         counts = self.counts.setdefault((brief.affiliate_id, brief.mode), [0, 0])
@@ -52,74 +67,83 @@ def check(
     connection: Connection, merchant_id: str, silent: Silent, totals: Totals, tell: Callable[[int], None]
 ) -> Iterator[str]:
     """Each violation in words. Adds to `totals`, and takes out of `silent` the events of conversions that there are."""
-    after = ""
+    after, entries = "", 0
     while True:
         briefs = proof.page(connection, merchant_id, after)
         span = (after, briefs[-1].id if len(briefs) == SPAN_ROWS else None)
         sums = proof.sums(connection, merchant_id, span)
         besides = proof.named_besides(connection, merchant_id, span)
         special = besides["refunds"] | besides["disputes"] | besides["shares"]
-        suspects, events = [], {}
-        for each in sums.values():
-            for one in each:
-                totals.add(one)
+        suspects = []
         for brief in briefs:
             totals.count(brief)
-            mine = sums.pop(brief.id, [])
-            happened = silent.pop(brief.id, None)
-            if happened or brief.id in special or not _is_plain(brief, mine):
+            mine = sums.get(brief.id)
+            if mine is not None and not mine.odd:
+                totals.add(brief, mine)
+            if brief.id in special or brief.id in silent or not _is_plain(brief, mine):
                 suspects.append((merchant_id, brief.id))
-                events[brief.id] = happened or []
         for start in range(0, len(suspects), 1000):
-            yield from _examine(connection, suspects[start : start + 1000], events)
+            yield from _examine(connection, suspects[start : start + 1000], silent, sums, totals)
         known = {brief.id for brief in briefs}
-        for table, named in {"entries": set(sums), **besides}.items():
+        for table, named in besides.items():
             for conversion_id in sorted(named - known):
-                yield f"rows of {table} belong to {conversion_id}, which the merchant {merchant_id} has not"
+                yield _stray(table, conversion_id, merchant_id)
+        entries += sum(each.entries for each in sums.values())
         tell(len(briefs))
         if span[1] is None:
-            return
+            break
         after = span[1]
+    for conversion_id in proof.strays(connection, merchant_id, entries):
+        yield _stray("entries", conversion_id, merchant_id)
 
 
-def _is_plain(brief: Brief, sums: list[Sums]) -> bool:
+def _stray(table: str, conversion_id: str, merchant_id: str) -> str:
+    return f"rows of {table} belong to {conversion_id}, which the merchant {merchant_id} has not"
+
+
+def _is_plain(brief: Brief, sums: Sums | None) -> bool:
     """Proven by sums: nothing was refunded or disputed, nobody else earns of it, and all its events moved something."""
-    if len(sums) != 1 or brief.refunded or brief.refunded_minor or brief.dispute or brief.record is None:
+    if sums is None or sums.odd or brief.refunded or brief.refunded_minor or brief.dispute:
         return False
-    mine, decision = sums[0], brief.decision
-    if mine.strange or not mine.alike or brief.status != decision:
-        return False
-    if (mine.affiliate_id, mine.program_id, mine.mode, mine.currency) != (
-        brief.affiliate_id, brief.program_id, brief.mode, brief.currency,
-    ):  # fmt: skip
-        return False
-    kept = orjson.loads(brief.record)["commission"]
-    if (kept["minor"], kept["revenue_minor"]) != (brief.commission_minor, brief.revenue_minor):
-        return False
-    if reckon(kept["terms"], brief.type, brief.revenue_minor, brief.currency)[0] != brief.commission_minor:
-        return False
-    decided = (mine.decided or "").partition("conversion.")[2]
-    if _DECISIONS.get(f"conversion.{decided}", brief.initial) != decision or _times_are_wrong(
-        brief._asdict()
+    decision, minor = brief.decision, brief.commission_minor
+    decided = _DECISIONS.get((sums.decided or "")[ID_LENGTH:], brief.initial)
+    if not decided == decision == brief.status or _times_are_wrong(
+        decision, brief.matures_ms, brief.hold_until_ms, brief.approves_ms
     ):
         return False
-    wanted = target(State(decision, brief.commission_minor, None, brief.matures_ms is not None))
-    return mine[2:6] == tuple(wanted.get(account, 0) for account in OWN_ACCOUNTS)
+    wanted = target(State(decision, minor, None, brief.matures_ms is not None))
+    if sums[1 : 1 + len(OWN_ACCOUNTS)] != tuple(wanted.get(account, 0) for account in OWN_ACCOUNTS):
+        return False
+    return _is_allowed(brief.kept or "", brief.type, brief.revenue_minor, minor, brief.currency)
 
 
-def _times_are_wrong(conversion: Mapping[str, Any]) -> bool:
+@lru_cache(maxsize=50_000)
+def _is_allowed(kept: str, conversion_type: str, revenue_minor: int, minor: int, currency: str) -> bool:
+    """Whether it is the recorded commission, and what the recorded terms allow. Prices repeat, reckoned once."""
+    recorded = _read(f"{{{kept}")
+    if recorded is None or (recorded["minor"], recorded["revenue_minor"]) != (minor, revenue_minor):
+        return False
+    return reckon(recorded["terms"], conversion_type, revenue_minor, currency)[0] == minor
+
+
+def _times_are_wrong(
+    decision: str, matures_ms: int | None, hold_until_ms: int | None, approves_ms: int | None
+) -> bool:
     """Only what is approved matures, when its hold is over; only what is pending is approved by itself."""
-    matures_ms, decision = conversion["matures_ms"], conversion["decision"]
-    if matures_ms is not None and (matures_ms != conversion["hold_until_ms"] or decision != "approved"):
+    if matures_ms is not None and (matures_ms != hold_until_ms or decision != "approved"):
         return True
-    return conversion["approves_ms"] is not None and decision != "pending"
+    return approves_ms is not None and decision != "pending"
 
 
 # ── one by one ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _examine(
-    connection: Connection, pairs: Sequence[tuple[str, str]], silent: Mapping[str, list[Row]]
+    connection: Connection,
+    pairs: Sequence[tuple[str, str]],
+    silent: Silent,
+    sums: Mapping[str, Sums],
+    totals: Totals,
 ) -> Iterator[str]:
     conversions, records = ledger.conversions_of(connection, pairs), ledger.records_of(connection, pairs)
     shares = ledger.shares_of(connection, pairs)
@@ -130,8 +154,12 @@ def _examine(
     caused = proof.events_of(connection, causes)
     for conversion_id, conversion in sorted(conversions.items()):
         mine = entries[conversion_id]
+        if conversion_id in sums and sums[conversion_id].odd:
+            for each in mine:
+                place = (each["affiliate_id"], each["mode"], each["currency"])
+                totals.move(*place, each["debit"], each["credit"], each["amount_minor"])
         told = {entry["cause"]: caused[entry["cause"]] for entry in mine if entry["cause"] in caused}
-        happened = [*silent[conversion_id], *told.values()]
+        happened = [*silent.pop(conversion_id, []), *told.values()]
         happened = sorted(
             (event for event in happened if event["subject_id"] == conversion_id), key=lambda each: each["id"]
         )
@@ -194,7 +222,8 @@ def _state_of(conversion: Row, happened: list[Row]) -> Iterator[str]:
         yield f"{of}: its events lead to {replayed}, stored is another state"
     if conversion["status"] != shown_status(*replayed):
         yield f"{of}: its status is {conversion['status']}, its events lead to {shown_status(*replayed)}"
-    if _times_are_wrong(conversion):
+    waits = (conversion[name] for name in ("decision", "matures_ms", "hold_until_ms", "approves_ms"))
+    if _times_are_wrong(*waits):
         yield f"{of}: it waits for a time that does not follow from its state"
 
 

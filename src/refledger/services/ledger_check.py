@@ -8,7 +8,6 @@ from refledger.services.chain_check import broken_seals
 from refledger.services.conversion_check import Silent, Totals
 from refledger.store import merchants, payout_proof, proof
 from refledger.store.engine import EVERYONE, Connection, Database
-from refledger.store.proof import OWN_ACCOUNTS
 from refledger.store.schema import ACCOUNTS
 
 Row = dict[str, Any]
@@ -55,12 +54,14 @@ def _of_merchant(connection: Connection, merchant_id: str, tell: Tell) -> Iterat
     payouts = {row["id"] for row in payout_proof.payouts_of(connection, merchant_id)}
     for subject_id in sorted(silent.keys() - payouts):
         yield f"{len(silent[subject_id])} events belong to {subject_id}, which the merchant {merchant_id} has not"
-    yield from _standings(connection, merchant_id, totals, moved)
+    for _, affiliate_id, _, mode, currency, *move in moved:
+        totals.move(affiliate_id, mode, currency, *move)
+    yield from _standings(connection, merchant_id, totals)
 
 
-def _standings(connection: Connection, merchant_id: str, totals: Totals, moved: list[tuple]) -> Iterator[str]:
+def _standings(connection: Connection, merchant_id: str, totals: Totals) -> Iterator[str]:
     """Stored balances are the sums of entries, sum to zero, and the counters are those of the conversions."""
-    sums = _summed(totals, moved)
+    sums = totals.held
     for standing in proof.standings_of(connection, merchant_id):
         place = (standing["affiliate_id"], standing["mode"])
         of = f"affiliate {standing['affiliate_id']} ({standing['mode']})"
@@ -82,16 +83,3 @@ def _standings(connection: Connection, merchant_id: str, totals: Totals, moved: 
         yield f"affiliate {affiliate_id} ({mode}): entries in {currency} without a standing in that currency"
     for affiliate_id, mode in totals.counts:
         yield f"affiliate {affiliate_id} ({mode}): conversions without a standing"
-
-
-def _summed(totals: Totals, moved: list[tuple]) -> dict[tuple[str, str, str], dict[str, int]]:
-    """Affiliate, mode and currency → account → the sum of all entries."""
-    sums: dict[tuple[str, str, str], dict[str, int]] = {}
-    for place, held in totals.held.items():
-        sums[place] = dict.fromkeys(ACCOUNTS, 0) | dict(zip(OWN_ACCOUNTS, held, strict=True))
-        sums[place]["expense"] = -sum(held)
-    for _, affiliate_id, _, mode, currency, debit, credit, amount in moved:
-        held = sums.setdefault((affiliate_id, mode, currency), dict.fromkeys(ACCOUNTS, 0))
-        held[debit] = held.get(debit, 0) - amount
-        held[credit] = held.get(credit, 0) + amount
-    return sums

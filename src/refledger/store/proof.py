@@ -22,7 +22,7 @@ from refledger.store.schema import (
     shares,
     standings,
 )
-from refledger.store.statements import Query, item, rows_of
+from refledger.store.statements import Query, item, position, rows_of
 
 Row = dict[str, Any]
 Span = tuple[str, str | None]  # after this id, until that one; None: until the end
@@ -31,13 +31,6 @@ SPAN_ROWS = 20_000
 
 # Where a conversion's own entries may move an amount.
 OWN_ACCOUNTS = ("pending", "held", "payable", "dispute_reserve")
-DECIDING = (
-    EventType.ACCEPTED,
-    EventType.APPROVED,
-    EventType.REJECTED,
-    EventType.SUPERSEDED,
-    EventType.REOPENED,
-)
 # What most events tell is not needed, and is most of their length.
 _TELLING = (
     EventType.PARTLY_REFUNDED,
@@ -50,20 +43,15 @@ _TELLING = (
 
 
 class Sums(NamedTuple):
-    """What the entries of one conversion come to for one affiliate."""
+    """What the entries of one conversion come to."""
 
     conversion_id: str
-    affiliate_id: str
     pending: int
     held: int
     payable: int
     dispute_reserve: int
-    strange: int  # entries of accounts that are none of a conversion's
+    odd: int  # of another affiliate, program, mode or currency than the conversion, or of accounts that are none of its
     entries: int
-    program_id: str
-    mode: str
-    currency: str
-    alike: bool  # all of one program, mode and currency
     decided: str | None  # the last cause that decided something, and after it its kind
 
 
@@ -89,7 +77,7 @@ class Brief(NamedTuple):
     approves_ms: int | None
     accepted_no: int | None
     verified_no: int | None
-    record: str | None
+    kept: str | None  # the end of its decision record, from the commission on
 
 
 def _spanned(statement, table: Table, name: str) -> tuple[Query, Query]:
@@ -116,8 +104,10 @@ def _one_of(column, values: Iterable[str]):
 _records = and_(
     decisions.c.merchant_id == conversions.c.merchant_id, decisions.c.conversion_id == conversions.c.id
 )
+_COMMISSION = '"commission":'
+_kept = func.substr(decisions.c.record, position(decisions.c.record, _COMMISSION))
 _PAGE = Query(
-    select(*(conversions.c[name] for name in Brief._fields[:-1]), decisions.c.record)
+    select(*(conversions.c[name] for name in Brief._fields[:-1]), _kept)
     .select_from(conversions.outerjoin(decisions, _records))
     .where(conversions.c.merchant_id == bindparam("merchant_id"), conversions.c.id > bindparam("after"))
     .order_by(conversions.c.id)
@@ -137,34 +127,56 @@ def _held(account: str):
 
 
 _OWN = [*OWN_ACCOUNTS, "expense"]
-_strange = or_(~_one_of(entries.c.debit, _OWN), ~_one_of(entries.c.credit, _OWN))
-_one_kind = [
-    func.min(entries.c[name]) == func.max(entries.c[name]) for name in ("program_id", "mode", "currency")
-]
+_ALIKE = ("affiliate_id", "program_id", "mode", "currency")
+_odd = or_(
+    *(entries.c[name] != conversions.c[name] for name in _ALIKE),
+    ~_one_of(entries.c.debit, _OWN),
+    ~_one_of(entries.c.credit, _OWN),
+)
+_decided = and_(entries.c.kind != EventType.MATURED.value, entries.c.kind != EventType.ADJUSTED.value)
+_theirs = and_(
+    entries.c.merchant_id == conversions.c.merchant_id, entries.c.conversion_id == conversions.c.id
+)
 _SUMS = _spanned(
     select(
-        entries.c.conversion_id,
-        entries.c.affiliate_id,
+        conversions.c.id,
         *map(_held, OWN_ACCOUNTS),
-        cast(func.sum(case((_strange, 1), else_=0)), BigInteger),
+        cast(func.sum(case((_odd, 1), else_=0)), BigInteger),
         func.count(),
-        func.min(entries.c.program_id),
-        func.min(entries.c.mode),
-        func.min(entries.c.currency),
-        and_(*_one_kind),
-        func.max(case((_one_of(entries.c.kind, DECIDING), entries.c.cause.concat(entries.c.kind)))),
-    ).group_by(entries.c.conversion_id, entries.c.affiliate_id),
-    entries,
-    "conversion_id",
+        func.max(case((_decided, entries.c.cause.concat(entries.c.kind)))),
+    )
+    .select_from(conversions.join(entries, _theirs))
+    .group_by(conversions.c.id),
+    conversions,
+    "id",
+)
+_OWN_ENTRIES = Query(
+    select(func.count())
+    .select_from(entries)
+    .where(entries.c.merchant_id == bindparam("merchant_id"), entries.c.conversion_id > "")
+)
+_STRAYS = Query(
+    select(entries.c.conversion_id)
+    .distinct()
+    .select_from(entries.outerjoin(conversions, _theirs))
+    .where(
+        entries.c.merchant_id == bindparam("merchant_id"),
+        entries.c.conversion_id > "",
+        conversions.c.id.is_(None),
+    )
 )
 
 
-def sums(connection: Connection, merchant_id: str, span: Span) -> dict[str, list[Sums]]:
-    """Conversion id → what its entries come to, for each affiliate."""
-    found: dict[str, list[Sums]] = {}
-    for row in _rows(_SUMS, connection, merchant_id, span):
-        found.setdefault(row[0], []).append(Sums._make(row))
-    return found
+def sums(connection: Connection, merchant_id: str, span: Span) -> dict[str, Sums]:
+    """Conversion id → what its entries come to; nothing for who has none."""
+    return {row[0]: Sums._make(row) for row in _rows(_SUMS, connection, merchant_id, span)}
+
+
+def strays(connection: Connection, merchant_id: str, known: int) -> list[str]:
+    """The conversions that entries name and that there are not; `known`: how many entries have one."""
+    if _OWN_ENTRIES.rows(connection, merchant_id=merchant_id)[0][0] == known:
+        return []
+    return sorted(row[0] for row in _STRAYS.rows(connection, merchant_id=merchant_id))
 
 
 _NAMING = [

@@ -107,6 +107,27 @@ def _unnested(statement, text: str) -> tuple[str, dict[str, list[tuple[int, str]
     return text, sets
 
 
+# ── a text within a text ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class position(FunctionElement):
+    """Where a text is found in another, from 1; 0 where it is not."""
+
+    inherit_cache = True
+    name = "position"
+    type = BigInteger()
+
+
+@compiles(position, "sqlite")
+def _sqlite_position(element, compiler, **options):
+    return f"instr({compiler.process(element.clauses, **options)})"
+
+
+@compiles(position, "postgresql")
+def _postgresql_position(element, compiler, **options):
+    return f"strpos({compiler.process(element.clauses, **options)})"
+
+
 # ── statements ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
