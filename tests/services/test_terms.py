@@ -7,7 +7,7 @@ import pytest
 
 from refledger.core.commissions import due_minor
 from refledger.core.explanations import explain
-from refledger.services import acceptance, ledger_check, review
+from refledger.services import acceptance, adjustment, ledger_check, reversals, review
 from refledger.services.desk import LATER
 from refledger.services.months import month_of
 from refledger.services.terms import zone
@@ -262,12 +262,39 @@ def test_what_is_displaced_is_taken_back_from_the_recruiter_too(recruited, count
     assert [held(recruited, each) for each in (recruited.john_id, recruited.mary_id, eve)] == [0, 0, 999]
 
 
-def test_decisions_and_refunds_reach_the_recruiter(recruited, counter, clock):
-    sale = counter.purchase(secret=True)
-    with recruited.database.write(recruited.merchant_id) as connection:
-        review.approve(connection, recruited.tenant, sale.id, None, clock(), os.urandom)
-    assert held(recruited, recruited.mary_id, "payable") == 200
-    assert held(recruited, recruited.john_id, "payable") == 999
+def test_what_happens_to_a_sale_reaches_the_recruiter(recruited, counter, clock):
+    sale = counter.purchase(secret=True, revenue_amount=100)
+    both, account = (recruited.john_id, recruited.mary_id), "pending"
+
+    def do(step, *wanted):
+        clock.advance_s(1)
+        with recruited.database.write(recruited.merchant_id) as connection:
+            step(connection, recruited.tenant, *wanted, None, clock(), os.urandom)
+        return [held(recruited, each, account) for each in both]
+
+    of_sale = reversals.Sale(sale.id, None)
+    assert [held(recruited, each) for each in both] == [1000, 200]
+    assert do(review.reject, sale.id) == [0, 0]
+    assert do(review.reopen, sale.id) == [1000, 200]
+    account = "payable"
+    assert do(review.approve, sale.id) == [1000, 200]
+    assert do(reversals.refund, of_sale, "r1", "33.33") == [666, 134]  # 12 % of 66.67 are 8.00
+    assert do(adjustment.adjust, sale.id, "133.33") == [1000, 200]
+    account = "dispute_reserve"
+    assert do(reversals.dispute, of_sale, "d1", "open") == [1000, 200]
+    account = "payable"
+    assert do(reversals.dispute, of_sale, "d1", "won") == [1000, 200]
+    assert do(reversals.refund, of_sale, "r2", None) == [0, 0]
+
+
+def test_a_grown_order_earns_no_more_of_the_month_than_was_set_aside_for_it(shop, counter, clock):
+    agree(shop, monthly_cap="25")
+    first = counter.purchase(secret=True, order_id="1", revenue_amount=100)
+    assert [sell(counter, number) for number in (2, 3)] == [1000, 500]
+    for amount, earned in (("500", 1000), ("50", 500), ("100", 1000)):
+        with shop.database.write(shop.merchant_id) as connection:
+            adjustment.adjust(connection, shop.tenant, first.id, amount, None, clock(), os.urandom)
+        assert row(shop, first.id)["commission_minor"] == earned
 
 
 def test_a_customer_who_stays_with_their_first_affiliate_stays_with_the_recruiter(recruited, counter):
