@@ -16,7 +16,9 @@ def to_text(ms: int) -> str:
 
 
 def from_text(text: str) -> int:
-    """Milliseconds; finer digits are cut. Raises ValueError, in words, where it is no time with a zone."""
+    """Milliseconds, from 1970 on; finer digits are cut. Raises ValueError, in words, where it is no time
+    with a zone.
+    """
     match = _SHAPE.match(text.strip())
     if match is None:
         raise ValueError("must be an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z")
@@ -26,4 +28,7 @@ def from_text(text: str) -> int:
         at = datetime.fromisoformat(f"{date}T{clock}{offset}").astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("is no time that exists") from None
+    if at < _EPOCH:
+        # Ids begin with their time, which has no sign; and nothing was reported before there were browsers.
+        raise ValueError("is before 1970")
     return (at - _EPOCH) // timedelta(milliseconds=1) + int(((fraction or "") + "000")[:3])

@@ -153,12 +153,31 @@ def test_what_is_in_shadow_mode_is_reported_as_if_it_held(shop):
         ({"policy": []}, ["policy"]),
         ({"from": "2026-09-02T00:00:00Z", "to": "2026-09-01T00:00:00Z"}, ["from"]),
         ({"from": "today"}, ["from"]),
+        ({"to": "0001-01-01T00:00:00Z"}, ["to"]),
+        ({"from": "1969-12-31T23:59:59.999Z"}, ["from"]),
+        ({"to": "1970-01-01T00:00:00Z", "from": "1970-01-01T00:00:00Z"}, ["from"]),
         ({"since": "2026-09-01T00:00:00Z"}, ["since"]),
     ],
 )
 def test_a_back_test_that_cannot_be_is_refused_by_its_paths(shop, wanted, fields):
     path = f"{policy_path(shop.program())}/backtest"
     refused(shop.post(path, wanted), 400, "invalid_request", *fields)
+
+
+@pytest.mark.parametrize("path", ["conversions", "attempts", "clicks", "audit", "signals"])
+def test_times_before_there_were_any_are_refused_by_their_names(shop, path):
+    early, first = "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"
+    refused(shop.get(f"/v1/{path}", created_from=early), 400, "invalid_request", "created_from")
+    refused(shop.get(f"/v1/{path}", created_to=early), 400, "invalid_request", "created_to")
+    assert shop.get(f"/v1/{path}", created_from=first, created_to=first).status_code == 200
+    assert shop.get(f"/v1/{path}", created_to="9999-12-31T23:59:59.999Z").status_code == 200
+
+
+def test_a_report_may_begin_and_end_at_the_ends_of_time(shop):
+    path = f"{policy_path(shop.program())}/shadow"
+    refused(shop.get(path, to="0001-01-01T00:00:00Z"), 400, "invalid_request", "to")
+    for ends in ({"to": "1970-01-01T00:00:00.001Z"}, {"to": "9999-12-31T23:59:59.999Z"}):
+        assert shop.get(path, **ends).json()["decisions"] == 0
 
 
 def test_a_strangers_program_cannot_be_replayed(shop, stranger):
