@@ -44,6 +44,31 @@ def test_refused(text):
         times.from_text(text)
 
 
+@pytest.mark.parametrize(
+    ("ms", "words"),
+    [
+        (-5, "less than a second"),
+        (999, "less than a second"),
+        (1000, "1 second"),
+        (1999, "1 second"),
+        (9_999, "9 seconds"),  # never more than it was
+        (34_068, "34 seconds"),
+        (89_999, "89 seconds"),
+        (90_000, "2 minutes"),
+        (108_000, "2 minutes"),
+        (149_999, "2 minutes"),
+        (3_000_000, "50 minutes"),
+        (5_399_999, "90 minutes"),
+        (5_400_000, "2 hours"),
+        (86_400_000, "24 hours"),
+        (129_600_000, "2 days"),
+        (1_282_257_000, "15 days"),
+    ],
+)
+def test_spoken(ms, words):
+    assert times.spoken(ms) == words
+
+
 @given(st.integers(0, 253_402_300_799_999))
 def test_there_and_back(ms):
     assert times.from_text(times.to_text(ms)) == ms
