@@ -63,7 +63,9 @@ SIGNALS_NEED = {
 _MAXMIND = (
     "an account at maxmind.com, GeoLite EULA: to be replaced within 30 days of a newer one, weekly is usual"
 )
-_LIST = "one address or range per line, or the first column of a CSV"
+_LIST = (
+    "one address or range per line, the first column of a CSV, or JSON; several lists may follow one another"
+)
 
 SOURCES = (
     Source(
@@ -95,14 +97,16 @@ SOURCES = (
         "addresses_vpn",
         "VPN ranges",
         frozenset({"vpn"}),
-        f"lists that VPN providers or volunteers publish, such as github.com/X4BNet/lists_vpn; {_LIST}",
+        "lists that VPN providers or volunteers publish, such as output/vpn/ipv4.txt of github.com/X4BNet/lists_vpn; "
+        f"{_LIST}",
     ),
     Source(
         "addresses_hosting",
         "hosting ranges",
         frozenset({"hosting"}),
-        "the ranges that cloud providers publish, free: ip-ranges.amazonaws.com/ip-ranges.json, "
-        f"www.gstatic.com/ipranges/cloud.json, www.cloudflare.com/ips; {_LIST}",
+        "the ranges that cloud providers publish, free, in one file: https://ip-ranges.amazonaws.com/ip-ranges.json, "
+        "https://www.gstatic.com/ipranges/cloud.json, https://www.cloudflare.com/ips-v4 and /ips-v6; github.com/X4BNet/"
+        f"lists_vpn has output/datacenter/ipv4.txt; {_LIST}",
     ),
     Source(
         "addresses_proxy",
