@@ -1,8 +1,13 @@
 """Policies through the API: versions, who made them, presets, and what differs."""
 
-import pytest
+import os
 
+import pytest
+from starlette.testclient import TestClient
+
+from refledger import app
 from refledger.core.fraud.policy import DEFAULT
+from tests.web.api.conftest import Merchant
 from tests.web.api.test_programs import refused
 
 
@@ -184,3 +189,35 @@ def test_a_strangers_program_cannot_be_replayed(shop, stranger):
     path = policy_path(shop.program())
     refused(stranger.post(f"{path}/backtest"), 404, "not_found")
     refused(stranger.get(f"{path}/shadow"), 404, "not_found")
+
+
+def test_one_back_test_at_a_time_and_everything_else_meanwhile(shop, application):
+    program = shop.program()
+    john, path = shop.affiliate(program), policy_path(program)
+    with application.state.api_house.backtesting:
+        for answer in (shop.post(f"{path}/backtest"), shop.get(f"{path}/shadow")):
+            refused(answer, 503, "overloaded")
+            assert (
+                answer.headers["Retry-After"] == "10" and "back-test is running" in answer.json()["message"]
+            )
+        assert shop.conversion(program) and shop.get(path).status_code == 200
+        assert shop.get(f"/v1/affiliates/{john['id']}").status_code == 200
+    assert shop.post(f"{path}/backtest").json()["decisions"] == 1  # the control
+
+
+def test_a_back_test_keeps_others_out_until_it_ends_however_it_ends(settings, merchant, clock):
+    running = []
+
+    def watched():
+        running.append(made.state.api_house.backtesting.locked())
+        return clock()
+
+    made = app.create(settings, watched, os.urandom)
+    with TestClient(made) as client:
+        shop = Merchant(client, merchant)
+        path = policy_path(shop.program())
+        for body, status in (({}, 200), ({"policy": {"review_at": "x"}}, 400), ({}, 200)):
+            del running[:]
+            assert shop.post(f"{path}/backtest", body).status_code == status
+            assert True in running
+        assert not made.state.api_house.backtesting.locked()
