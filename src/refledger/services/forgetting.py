@@ -16,14 +16,15 @@ import orjson
 
 from refledger.core import emails
 from refledger.core.emails import Email
-from refledger.core.fingerprints import agent_key, email_key, fingerprint, lock_number, mailbox_key
+from refledger.core.fingerprints import agent_key, email_key, fingerprint, lock_number, looked_at, mailbox_key
 from refledger.core.ids import FIRST, make_id
 from refledger.core.personal import CLICK, record_without_customer, without_customer
 from refledger.services.credentials import Tenant
 from refledger.services.histories import confirmed_keys
 from refledger.services.notes import Entropy, note
+from refledger.services.review import take_back
 from refledger.store import forgetting as store
-from refledger.store import personal, programs, review
+from refledger.store import personal, programs
 from refledger.store.engine import Connection, Database, hold
 
 MODES = ("live", "test")
@@ -132,7 +133,8 @@ def erase(connection: Connection, tenant: Tenant, traces: Traces, now_ms: int, e
         list_entries=store.entries_with(connection, merchant_id, traces.email.mailbox),
         affiliates=_affiliates_with(connection, merchant_id, traces.email.mailbox),
     )
-    store.delete_whereabouts(connection, merchant_id, traces.mailbox_keys)
+    places = [each for key in traces.mailbox_keys for each in looked_at(key, verified=False)]
+    store.delete_whereabouts(connection, merchant_id, places)
     counts = {
         name: [None, getattr(found, name)]
         for name in ("conversions", "attempts", "clicks", "sightings", "answers")
@@ -169,7 +171,7 @@ def _forget_sightings(
     merchant_id, changes = tenant.merchant_id, []
     for conversion_id, record in store.records(connection, "decisions", merchant_id, conversion_ids):
         keys = confirmed_keys("", tenant.mode, orjson.loads(record).get("known_as", {}))
-        review.forget_sightings(connection, merchant_id, keys.values(), conversion_id)
+        take_back(connection, tenant, keys.values(), conversion_id)
         changes.append((conversion_id, _shortened(record)))
     store.change_records(connection, "decisions", merchant_id, changes)
     return store.delete_sightings(connection, merchant_id, traces.sightings)
