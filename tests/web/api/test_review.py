@@ -167,7 +167,7 @@ def test_what_is_held_adds_up_to_the_queue(shop, program, affiliate, tests):
         ({"created_to": "2026-09-21T14:13:20Z"}, 0),
         ({"created_to": "2026-09-21T14:13:20.001Z"}, 1),
         ({"created_from": "2026-09-21T14:14:20Z", "created_to": "2026-09-21T14:16:20Z"}, 2),
-        ({"created_from": "0001-01-01T00:00:00Z", "created_to": "9999-12-31T23:59:59Z"}, 8),
+        ({"created_from": "1970-01-01T00:00:00Z", "created_to": "9999-12-31T23:59:59Z"}, 8),
         ({"program_id": "prog_unknown"}, 0),
     ],
 )
