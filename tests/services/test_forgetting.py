@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from refledger.core import emails
-from refledger.core.fraud.scoring import explain
+from refledger.core.fraud.sentences import explain
 from refledger.services import forgetting, housekeeping, replies, review
 from refledger.services.export import export
 from refledger.services.ledger_check import verify
