@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from bench import installation as installations
-from bench import profile
+from bench import places, profile
 from refledger.core import addresses
 from refledger.core.conversions import Accepted, decide
 from refledger.core.fraud.case import Click
@@ -15,6 +15,7 @@ from refledger.core.programs import DAY_MS, HOUR_MS
 from refledger.services import tracking
 from refledger.store.engine import Database
 
+LOOK_UP = f"a look-up in {places.RANGES:,} ranges"
 _EACH = 20  # decisions timed together, for one alone is near the clock's own cost
 _ELSEWHERE = addresses.parse("9.9.9.9")
 _MADRID = Place("madrid", "Madrid", 40_417, -3_704, 20)
@@ -67,13 +68,14 @@ def _inform(work: tracking.Work, number: int) -> None:
 
 
 def run(folder: Path, rounds: int = 20, count: int = 1_000) -> dict[str, float]:
-    """Median µs of one decision, and of the parts it is made of."""
-    works = collect(folder, count)
+    """Median µs of one decision, of the parts it is made of, and of looking an address up, which comes before."""
+    works, listed = collect(folder, count), places.ranges()
     parts = {
         "judge (every signal)": _judge,
         "record (why)": lambda work: record(work.verdict),
         "decide (the ladder, the commission)": _decide,
         "all": lambda work: _all(work),
+        LOOK_UP: lambda work: listed.holds(work.case.address.version, work.case.address.number),
     }
     timed: dict[str, list[float]] = {name: [] for name in parts}
     for _ in range(rounds):

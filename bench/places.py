@@ -7,6 +7,8 @@ from pathlib import Path
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
+from refledger.core.ranges import Ranges, read
+
 CITIES = 1_000
 RANGES = 40_000
 # Every address that `requests.address` makes lies in one of these, 41,472 of them.
@@ -30,6 +32,12 @@ def make(folder: Path) -> dict[str, str]:
         path.write_text("".join(_line(chance) for _ in range(RANGES // len(_LISTS))))
         found[f"ADDRESSES_{name.upper()}"] = path
     return {f"REFLEDGER_{name}": str(path) for name, path in found.items()}
+
+
+def ranges() -> Ranges:
+    """All of them as one list."""
+    chance = random.Random(7)
+    return read("".join(_line(chance) for _ in range(RANGES)))
 
 
 def _database(path: Path, database_type: str, records: dict[str, dict]) -> Path:

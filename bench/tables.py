@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from bench.decide import LOOK_UP
 from bench.installation import AFFILIATES
 from bench.measures import Point, Points
 from bench.places import RANGES
@@ -226,6 +227,8 @@ def aims(results: Results) -> list[Aim]:
             found.append(Aim(f"{where} ÷ the peer", "≥", 30, at.ratio(points["peer", AT])))
     if results.decisions:
         found.append(Aim("deciding alone", "≤", 60, results.decisions["all"], "µs"))
+    if LOOK_UP in results.decisions:
+        found.append(Aim(LOOK_UP, "≤", 2, results.decisions[LOOK_UP], "µs"))
     return found + [aim_of_growth(each) for each in results.growth]
 
 

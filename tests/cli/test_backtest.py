@@ -34,6 +34,9 @@ def test_a_preset_prints_what_would_have_changed(shell, shop):
     ]
     assert any(line.split()[:4] == ["identity.affiliate_mailbox", "review", "refused", "1"] for line in lines)
     assert any(f"{shop.refused} of" in line and "would be refused" in line for line in lines)
+    john = f"JOHN123 (JOHN123, {shop.john_id})"
+    assert any(line.split("  ")[0] == john and line.split()[3:5] == ["review", "refused"] for line in lines)
+    assert any(f"for {john}, was held for review" in line for line in lines)
 
 
 def test_the_json_is_the_whole_report_and_without_a_policy_nothing_flips(shell, shop):
@@ -75,7 +78,10 @@ def test_what_cannot_be_asked_ends_in_one_sentence(shell, shop, arguments, words
 def test_more_than_one_program_has_to_be_named(shell, shop):
     other = shop.make_program(name="Other")
     done = shell.run("backtest")
-    assert done.returncode == 1 and other in done.stderr and "--program" in done.stderr
+    assert done.returncode == 1
+    told, *lines = done.stderr.splitlines()
+    assert told == "refledger: say which program is meant:"
+    assert sorted(lines) == sorted([f"  --program {other}  Other", f"  --program {shop.program_id}  Program"])
 
 
 def test_a_record_that_was_altered_ends_with_status_1(shell, shop):

@@ -91,14 +91,14 @@ def test_whose_it_is(record, said):
     ],
 )
 def test_what_a_look_is_about(found, about):
-    said = f"It was accepted, and the merchant looks at it first, because of {about}. That accuses nobody."
+    said = f"It was accepted, for the merchant to look at first, because of {about}. That accuses nobody."
     assert explain(review(*found)) == [said]
 
 
 def test_what_it_earns():
     record = {"commission": COMMISSION, "terms": {"currency": "USD"}, "outcome": {"status": "pending"}}
     assert explain(record) == [
-        "It was accepted; the merchant has yet to approve it.",
+        "It was accepted, for the merchant to approve.",
         "The commission is 9.99 USD by the program's terms of that time: 10 % of 99.99 USD, rounded down, is 9.99 USD.",
     ]
     own = record | {"commission": COMMISSION | {"source": "affiliate"}}

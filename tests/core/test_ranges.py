@@ -69,6 +69,35 @@ def test_bad_lines_are_counted_and_the_others_count(line):
     assert holds(found, "198.51.100.9") and not holds(found, "1.2.3.4")
 
 
+# As Amazon, Google and Oracle lay theirs out; Cloudflare's end without the end of a line.
+AMAZON = """{
+  "syncToken": "1763600000",
+  "prefixes": [
+    {
+      "ip_prefix": "198.51.100.0/25",
+      "region": "ap-northeast-2"
+    }
+  ],
+  "ipv6_prefixes": [
+    {
+      "ipv6_prefix": "2001:db8:1::/48",
+      "service": "AMAZON"
+    }
+  ]
+}"""
+GOOGLE = '{"prefixes": [{"ipv4Prefix": "203.0.113.0/25", "scope": "a"}, {"ipv6Prefix": "2001:db8:2::/48"}]}'
+ORACLE = '  "cidrs": ["192.0.2.0/25", "1.2.3.4/40"]'
+
+
+@pytest.mark.parametrize("published", ["{0}\n{1}\n{2}\n{3}", "{3}\n{2}\n{1}\n{0}"])
+def test_lists_follow_one_another_and_json_is_read_as_it_is_published(published):
+    found = read(published.format(AMAZON, GOOGLE, ORACLE, "10.0.0.0/8"))
+    assert (found.entries, found.bad_lines) == (6, 1)
+    inside = ("198.51.100.9", "2001:db8:1::1", "203.0.113.9", "2001:db8:2::1", "192.0.2.9", "10.9.9.9")
+    assert [holds(found, text) for text in inside] == [True] * 6
+    assert not holds(found, "198.51.100.129") and not holds(found, "1.2.3.4")
+
+
 def test_nothing_in_it():
     assert read("").entries == read("# only words\n\n , \n").entries == 0
     assert not holds(read(""), "198.51.100.7")

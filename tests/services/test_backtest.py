@@ -200,8 +200,56 @@ def test_each_flip_is_named_with_what_it_is_worth(shop, counter, name):
         "commission": only["commission"],
     }
     ((sentence,),) = (each["sentences"] for each in found["examples"])
-    assert sentence.startswith(f"The purchase of 99.99 USD {only['id']} of 2026-09-21, for {shop.john_id}, ")
+    assert sentence.startswith(
+        f"The purchase of 99.99 USD {only['id']} of 2026-09-21, for JOHN123 (JOHN123, {shop.john_id}), "
+    )
     assert expected[2] in sentence
+
+
+@pytest.mark.parametrize(
+    ("then", "email", "tried", "why"),
+    [
+        (
+            {},
+            TEST,
+            {"review_at": 46},
+            "no longer for email.test_pattern (score 45; held for review from 46 points on)",
+        ),
+        (
+            {},
+            TEST,
+            {"review_at": None},
+            "no longer for email.test_pattern (score 45; no score is held for review)",
+        ),
+        (
+            {"refuse_at": 45},
+            TEST,
+            {"refuse_at": 60},
+            "no longer for email.test_pattern (score 45; refused from 60 points on)",
+        ),
+        ({}, TEST, {"refuse_at": 45}, "(email.test_pattern, score 45; refused from 45 points on)"),
+        ({"review_at": 46}, TEST, {}, "(email.test_pattern, score 45; held for review from 40 points on)"),
+        # By its action, whatever the points.
+        ({}, ROLE, ROLE_REVIEWED, "(email.role, score 5)"),
+        ({}, ROLE, ROLE_REFUSED, "(email.role, score 5)"),
+        (ROLE_REVIEWED, ROLE, {}, "no longer for email.role (score 5; held for review from 40 points on)"),
+    ],
+)
+def test_an_example_says_why_by_the_points_that_were_wanting(shop, counter, then, email, tried, why):
+    put_policy(shop, then)
+    counter.purchase(email)
+    ((sentence,),) = (each["sentences"] for each in report(shop, tried)["examples"])
+    assert f"{why}. The merchant" in sentence
+
+
+def test_what_a_signed_report_displaced_was_decided_by_nobody(shop, counter):
+    squat = counter.purchase(ROLE)
+    counter.purchase(ROLE, secret=True)
+    found = next(each for each in report(shop, ROLE_REFUSED)["flips"] if each["id"] == squat.id)
+    assert found["decided"] == "superseded"
+    sentences = [each for example in report(shop, ROLE_REFUSED)["examples"] for each in example["sentences"]]
+    (told,) = (each for each in sentences if squat.id in each)
+    assert told.endswith("A report signed by the merchant's server took its place.")
 
 
 def test_what_was_decided_later_splits_the_sums(shop, counter):
@@ -227,6 +275,7 @@ def test_what_was_decided_later_splits_the_sums(shop, counter):
     assert found["decisions"] == 7 and taken not in json.dumps(found)  # it was no decision of the engine
     (by_affiliate,) = found["by_affiliate"]
     assert (by_affiliate["affiliate_id"], by_affiliate["count"]) == (shop.mary_id, 2)
+    assert (by_affiliate["name"], by_affiliate["ref_code"]) == ("MARY123", "MARY123")
 
 
 def test_what_is_an_affiliates_own_stays(shop, counter):

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from refledger.core import emails
-from refledger.core.fraud.scoring import explain
+from refledger.core.fraud.sentences import explain
 from refledger.services import forgetting, housekeeping, replies, review
 from refledger.services.export import export
 from refledger.services.ledger_check import verify
@@ -95,6 +95,43 @@ def test_a_second_time_there_is_nothing_to_do(shop, clock, zelda):
     assert again == forgetting.Forgotten(0, 0, 0, 0, 0, [], [])
     left = [line for line in exported(shop).splitlines() if '"table":"audit"' not in line]
     assert left == [line for line in was if '"table":"audit"' not in line]
+
+
+def tied_to(shop):
+    return json.loads(shop.one("SELECT record FROM attempts WHERE code = 'blocked'")["record"])["facts"][
+        "click"
+    ]
+
+
+def test_a_click_behind_a_refused_report_goes_with_it(shop, counter, clock):
+    """Tied by the house, or named by a report that was refused before anything was tied."""
+    tied, named, other = (
+        shop.click(address=f"198.51.100.{number}", agent=f"{name}-marker", at_ms=clock() - 60_000)
+        for number, name in enumerate(("tied", "named", "other"))
+    )
+    shop.list_entry("block", "mailbox", ZELDA)
+    assert counter.signup(ZELDA, click_id=tied).status == 400
+    assert counter.report(ref_code="NOBODY", customer_email=ZELDA, click_id=named, **SIGNUP).status == 404
+    assert tied_to(shop)["id"] == tied  # the control
+    assert forget(shop, clock).clicks == 2
+    assert found_in(exported(shop), ["tied-marker", "named-marker", "other-marker"]) == ["other-marker"]
+    for row in shop.rows("SELECT record, input FROM attempts"):
+        assert found_in(row["record"] + row["input"], [tied, named]) == []
+    assert tied_to(shop)["tie"] == "click_id"
+    assert shop.one("SELECT agent FROM clicks WHERE id = ?", other)["agent"] == "other-marker"
+
+
+def test_what_comes_while_she_is_looked_for_goes_too(shop, clock, request):
+    """Between the looking, which finds nothing, and the erasing."""
+    with shop.database.read(shop.merchant_id) as connection:
+        now_ms = shop.database.now_ms(connection, clock())
+        traces = forgetting.find(connection, shop.tenant, emails.parse(ZELDA), now_ms)
+    request.getfixturevalue("zelda")
+    assert len(found_in(exported(shop))) == len(MARKERS)
+    with shop.database.write(shop.merchant_id) as connection:
+        done = forgetting.erase(connection, shop.tenant, traces, clock(), os.urandom)
+    assert (done.conversions, done.attempts, done.clicks, done.answers, done.sightings) == (2, 3, 1, 1, 4)
+    assert found_in(exported(shop)) == []
 
 
 def test_the_audit_says_so_without_saying_who(shop, clock, zelda):

@@ -1,7 +1,10 @@
 """What is old enough is forgotten, to the millisecond; what is not stays."""
 
+import time
+
 import pytest
 
+from refledger.services import housekeeping as module
 from refledger.services.housekeeping import Housekeeping
 from refledger.services.origins import Origins
 from refledger.settings import load
@@ -52,6 +55,22 @@ def test_each_kind_is_kept_for_its_time(shop, counter, housekeeping, clock, tabl
     assert count(shop, "conversions") == (0 if table == "attempts" else 1)
 
 
+def test_it_forgets_soon_after_the_start(shop, counter, housekeeping, clock, monkeypatch):
+    """What is restarted more often than hourly would else keep everything for ever."""
+    monkeypatch.setattr(module, "COUNT_EVERY_S", 0.01)
+    monkeypatch.setattr(module, "FORGET_EVERY_ROUNDS", 1 << 60)
+    counter.purchase(ref_code=None)
+    clock.now_ms += 30 * DAY_MS
+    housekeeping.open()
+    try:
+        end = time.monotonic() + 30
+        while count(shop, "attempts"):
+            assert time.monotonic() < end, "it has not forgotten"
+            time.sleep(0.02)
+    finally:
+        housekeeping.close()
+
+
 def test_other_attempts_and_the_ledger_stay_for_ever(shop, counter, housekeeping, clock):
     counter.purchase()
     counter.purchase()
@@ -65,8 +84,6 @@ def test_other_attempts_and_the_ledger_stay_for_ever(shop, counter, housekeeping
 
 def test_all_that_is_old_goes_however_much_it_is(shop, counter, housekeeping, clock, monkeypatch):
     """Nothing is left for the next time, or what comes in faster than it is forgotten would grow for ever."""
-    from refledger.services import housekeeping as module
-
     find, drop = module.store.KINDS["attempts"]
     a_few = (lambda *where: find(*where)[:2], drop)
     monkeypatch.setitem(module.store.KINDS, "attempts", a_few)

@@ -2,13 +2,16 @@
 
 import dataclasses
 import os
+import tempfile
 import time
 
+import maxminddb
 import pytest
 from structlog.testing import capture_logs
 
 from refledger.core.addresses import parse
 from refledger.core.fraud.catalogue import SIGNALS
+from refledger.services import sources
 from refledger.services.origins import MOST_REMEMBERED, Generation, Origins
 from refledger.services.sources import SIGNALS_NEED, SOURCES, Unusable, load
 from refledger.settings import load as load_settings
@@ -158,6 +161,8 @@ def half(path):
         (half, "no database in MaxMind's format"),
         (lambda path: path.unlink(), "No such file"),
         (lambda path: (path.unlink(), path.mkdir()), "Is a directory"),
+        (lambda path: (path.unlink(), os.mkfifo(path)), "no regular file"),
+        (lambda path: (path.unlink(), path.symlink_to("/dev/zero")), "no regular file"),
         (lambda path: write(path, "GeoLite2-ASN", {"81.2.0.0/16": EXAMPLE_NET}), "GeoLite2-ASN tells asn, and is not"),
         (lambda path: write(path, "GeoIP2-Domain", {"81.2.0.0/16": {"domain": "x"}}), "nothing that is known here"),
     ],
@@ -167,6 +172,39 @@ def test_a_file_that_is_no_use_is_named_and_costs_nothing_else(city, asn, spoil,
     origins = opened(geoip_city=city, geoip_asn=asn)
     assert words in problems(origins)["geoip_city"]
     assert origins.now.known == {"asn"} and of(origins, "81.2.69.7").operator.asn == 64500
+
+
+@pytest.mark.parametrize("name", ["geoip_city", "addresses_tor"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_has_no_end_is_not_read(tmp_path, name, make):
+    make(tmp_path / "endless")
+    with pytest.raises(Unusable, match="no regular file"):
+        load(BY_SETTING[name], tmp_path / "endless")
+
+
+def test_a_database_has_a_size(city, monkeypatch):
+    monkeypatch.setattr(sources, "MOST_DATABASE_BYTES", city.stat().st_size)
+    assert problems(opened(geoip_city=city)) == {}
+    monkeypatch.setattr(sources, "MOST_DATABASE_BYTES", city.stat().st_size - 1)
+    assert problems(opened(geoip_city=city))["geoip_city"].endswith("MB: no database of addresses")
+
+
+def test_the_copy_of_a_database_has_no_name(tmp_path, city, monkeypatch):
+    """Nothing is left of it where this process is ended while it copies, and nobody is shown a name it had."""
+    folder, seen = tmp_path / "temporary", []
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    opening = maxminddb.open_database
+
+    def look_first(place):
+        seen.append(list(folder.iterdir()))
+        return opening(place)
+
+    monkeypatch.setattr(maxminddb, "open_database", look_first)
+    assert problems(opened(geoip_city=city)) == {}
+    half(city)
+    problem = problems(opened(geoip_city=city))["geoip_city"]
+    assert seen == [[], []] and str(city) in problem and "/dev/fd" not in problem
 
 
 @pytest.mark.parametrize("place", range(0, 200, 7))

@@ -127,6 +127,30 @@ def test_the_next_report_of_a_mailbox_is_told_where_it_was(shop, counter, clock,
         assert before == (at_ms, 51514, -93, 10, False) and before.masked is False
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [(True, True, True), (True, False, True), (False, False, True), (False, True, False)],
+)
+def test_a_forged_report_says_nothing_of_where_a_verified_one_comes_from(
+    shop, counter, cases, before, after, found
+):
+    """`before`, `after`: whether these reports are verified."""
+    counter.signup(customer_ip=IN_LONDON, secret=before)
+    counter.purchase(customer_ip=IN_TOKYO, secret=after)
+    assert (cases[-1].whereabouts is not None) == found
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_unverified_report_is_told_the_latest_whoever_left_it(shop, counter, clock, cases, first):
+    """`first`: whether the earlier one is verified; the later one is not, or the other way round."""
+    shop.change_program(repeat_purchases="lifetime")
+    counter.signup(customer_ip=IN_LONDON, secret=first)
+    clock.advance_s(60)
+    counter.purchase(customer_ip=IN_PARIS, order_id="o1", secret=not first)
+    counter.purchase(customer_ip=IN_TOKYO, order_id="o2")
+    assert cases[-1].whereabouts.latitude_mdeg == 48857
+
+
 def test_the_latest_place_counts_and_it_is_the_mailboxs_own(shop, counter, clock, cases):
     counter.signup(customer_ip=IN_LONDON)
     clock.advance_s(60)

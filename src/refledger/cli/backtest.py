@@ -73,9 +73,11 @@ def _time(option: str, text: str | None) -> int | None:
 
 def _only_program(connection: Connection, merchant_id: str) -> str:
     found, _ = program_store.list_programs(connection, merchant_id, None, 100, None)
-    if len(found) != 1:
-        ids = ", ".join(f"{row['id']} ({row['name']})" for row in found) or "there is none yet"
-        raise Sentence(f"say which program is meant with --program: {ids}")
+    if not found:
+        raise Sentence("there is no program yet")
+    if len(found) > 1:
+        each = "".join(f"\n  --program {row['id']}  {row['name']}" for row in found)
+        raise Sentence(f"say which program is meant:{each}")
     return found[0]["id"]
 
 
@@ -118,19 +120,19 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"{found['decisions']:>9,} decisions"
     yield f"{control['count']:>9,} of them reproduced under the policy that judged them"
     yield f"{len(found['flips']):>9,} would have been different"
-    for title, name, key in (
-        ("", "totals", None),
-        ("by signal", "by_signal", "signal"),
-        ("by affiliate", "by_affiliate", "affiliate_id"),
+    for title, name, shown in (
+        ("", "totals", ""),
+        ("by signal", "by_signal", "{signal}"),
+        ("by affiliate", "by_affiliate", "{name} ({ref_code}, {affiliate_id})"),
     ):
         if found[name]:
-            yield from ("", *_table(title, found[name][:_MOST_SHOWN], key))
+            yield from ("", *_table(title, found[name][:_MOST_SHOWN], shown))
     for each in found["examples"]:
         yield from ("", *each["sentences"])
 
 
-def _table(title: str, entries: list[dict[str, Any]], key: str | None) -> Iterator[str]:
-    names = [each[key] if key else "" for each in entries]
+def _table(title: str, entries: list[dict[str, Any]], shown: str) -> Iterator[str]:
+    names = [shown.format_map(each) for each in entries]
     wide = max(len(each) for each in (title, *names))
     yield f"{title:<{wide}}  {'from':<8}  {'to':<8}  {'number':>8}  {'revenue':>14}  {'commission':>14}"
     for name, each in zip(names, entries, strict=True):
@@ -139,6 +141,6 @@ def _table(title: str, entries: list[dict[str, Any]], key: str | None) -> Iterat
             f"{name:<{wide}}  {each['from']:<8}  {each['to']:<8}  {each['count']:>8,}  {revenue['amount']:>14}"
             f"  {commission['amount']:>14} {commission['currency']}"
         )
-        if key:
+        if shown:
             decided = (f"{later} {sums['count']:,}" for later, sums in each["decided"].items())
             yield f"{'':<{wide}}  decided later: {', '.join(decided)}"

@@ -59,7 +59,7 @@ _LATER = {
     EventType.APPROVED: "The merchant approved it; the commission is due.",
     EventType.REJECTED: "The merchant did not approve it{because}; no commission is due.",
     EventType.SUPERSEDED: "A report signed by the merchant's server took its place; no commission is due.",
-    EventType.REOPENED: "The merchant takes another look: it is what it was before.",
+    EventType.REOPENED: "The merchant took another look: it became what it had been before.",
     EventType.REFUNDED: "The customer has their money back, so no commission is due.",
     EventType.PARTLY_REFUNDED: "The customer has part of their money back; the commission follows what is left.",
     EventType.CHARGEBACK: "The payment is disputed; the commission waits until that is settled.",
@@ -93,9 +93,9 @@ def _outcome(record: Mapping[str, Any]) -> Iterator[str]:
     if "attempt" in record:
         yield "It was not accepted at first; the merchant accepted it later, at its original time."
     elif outcome.get("status") == "pending":
-        yield "It was accepted; the merchant has yet to approve it."
+        yield "It was accepted, for the merchant to approve."
     elif outcome.get("status") == "pending_review":
-        yield f"It was accepted, and the merchant looks at it first, because of {_about(record)}. That accuses nobody."
+        yield f"It was accepted, for the merchant to look at first, because of {_about(record)}. That accuses nobody."
     elif "reason" in outcome:
         why = REFUSED.get(outcome["reason"])
         yield f"It was not accepted, because {why}." if why else "It was not accepted."

@@ -10,6 +10,8 @@ FRAUD, TEST, DUPLICATE_CUSTOMER, NOT_FRAUD, OTHER = REASONS = (
     "other",
 )
 AUTOMATIC = "automatic"  # of what was approved by itself: nobody looked
+# Not the merchant's: a report signed by their server took its place.
+SUPERSEDED = "superseded"
 # A rejection for one of these says that what the signals noticed was so.
 CONFIRMING = (FRAUD, TEST, DUPLICATE_CUSTOMER)
 

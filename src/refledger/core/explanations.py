@@ -5,10 +5,10 @@ from typing import Any
 
 from refledger.core.decision_reasons import AUTOMATIC, REASONS
 from refledger.core.events import EventType
-from refledger.core.fraud.catalogue import BY_CODE
-from refledger.core.fraud.scoring import explain as explain_signals
+from refledger.core.fraud import sentences
 from refledger.core.money import to_text
 from refledger.core.refusals import Reason
+from refledger.core.times import spoken
 
 _VIA = {
     "ref_code": "It belongs to the affiliate whose referral code {code} the report carried.",
@@ -28,18 +28,16 @@ _REFUSED = {
     Reason.INVALID_COUPON: "It was refused because the coupon is unknown or not valid, or its affiliate not active.",
     Reason.DUPLICATE: "It was refused because this customer or order was tracked before, as {conversion_id}.",
     Reason.RATE_LIMITED: "It was refused because the affiliate had reached the {window} limit of conversions; "
-    "there was room again {retry_after_s} seconds later.",
+    "there was room again {room_after} later.",
     Reason.BLOCKED: "It was refused because the merchant's block list names this customer, address or affiliate.",
     Reason.TIMING_TOO_FAST: "It was refused because it came less than 10 seconds after the visitor's first click.",
     Reason.TIMING_TOO_SLOW: "It was refused because it came later than the program's window after the last click.",
-    Reason.POLICY: "It was refused because the program's fraud policy refuses such reports: {signal}.",
+    Reason.POLICY: "It was refused by the program's fraud policy.",
     Reason.IDEMPOTENCY_MISMATCH: "It was refused because its Idempotency-Key had come before with another body.",
 }
 
-_STATUS = {
-    "pending": "It was accepted, for the merchant to approve: {why}.",
-    "pending_review": "It was accepted, for the merchant to look at first: {why}.",
-}
+# What a signal alone leads to.
+_BY_SIGNALS = {Reason.POLICY, Reason.TIMING_TOO_FAST, Reason.TIMING_TOO_SLOW}
 
 _AT_FIRST = {
     Reason.RATE_LIMITED: "the affiliate's limit of conversions was reached",
@@ -56,7 +54,7 @@ _LATER = {
     EventType.APPROVED: "The merchant approved it{because}.",
     EventType.REJECTED: "The merchant rejected it{because}; no commission is due.",
     EventType.SUPERSEDED: "A report signed by the merchant's server took its place; no commission is due.",
-    EventType.REOPENED: "The merchant reopened it{because}: it is what it was before.",
+    EventType.REOPENED: "The merchant reopened it{because}: it became what it had been before.",
     EventType.REFUNDED: "The customer has their money back, so no commission is due.",
     EventType.PARTLY_REFUNDED: "The customer has part of their money back; the commission follows what is left.",
     EventType.CHARGEBACK: "The customer disputes the payment; the commission waits until that is settled.",
@@ -73,21 +71,32 @@ class _Known(dict):
         return "unknown"
 
 
-def explain(record: Mapping[str, Any]) -> list[str]:
-    """One sentence for each step that mattered: whose it is, what was noticed, what followed, what it earns."""
+def explain(record: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) -> list[str]:
+    """One sentence for each step that mattered: whose it is, what was noticed, what followed, what it earns, what came
+    later; and what was not looked at. `events` as the API shows them.
+    """
+    fraud = record.get("fraud") or {}
     return [
         *_attribution(record.get("attribution")),
-        *_attempt(record.get("attempt")),
         *_click(record.get("facts")),
-        *explain_signals(record.get("fraud") or {"fired": ()}),
-        *_outcome(record.get("outcome", {}), record.get("fraud") or {}),
+        *sentences.explain(fraud, _tense(record)),
+        *(_attempt(record) if "attempt" in record else _outcome(record)),
         *_commission(record),
         *_share(record),
+        *_later(events),
+        *sentences.unseen(fraud),
     ]
 
 
-def explain_events(events: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What happened to a conversion after it was decided: a sentence for each event, in their order."""
+def _tense(record: Mapping[str, Any]) -> int:
+    """Of what follows from the signals: something else may have refused the report before they could."""
+    attempt, reason = record.get("attempt"), record.get("outcome", {}).get("reason")
+    if (attempt["code"] if attempt else reason or Reason.POLICY) not in _BY_SIGNALS:
+        return sentences.WOULD
+    return sentences.WAS if attempt else sentences.IS
+
+
+def _later(events: Iterable[Mapping[str, Any]]) -> list[str]:
     said = []
     for event in events:
         template, data = _LATER.get(event["type"]), event["data"]
@@ -117,10 +126,11 @@ def _attribution(attribution: Mapping[str, Any] | None) -> list[str]:
     return said
 
 
-def _attempt(attempt: Mapping[str, Any] | None) -> list[str]:
-    if not attempt:
-        return []
-    why = _AT_FIRST.get(attempt["code"], attempt["code"])
+def _attempt(record: Mapping[str, Any]) -> list[str]:
+    code = record["attempt"]["code"]
+    why = _AT_FIRST.get(code, code)
+    if code == Reason.POLICY:
+        why = sentences.cause(record.get("fraud") or {}) or why
     return [f"It was refused at first, because {why}; the merchant accepted it later, at its original time."]
 
 
@@ -134,21 +144,33 @@ def _click(facts: Mapping[str, Any] | None) -> list[str]:
         "address_and_agent": "the same address and browser made it",
         "address": "the same address made it",
     }
-    seconds = (facts["now_ms"] - click["at_ms"]) // 1000
-    return [f"The click behind it came {seconds} seconds before ({ties[click['tie']]})."]
+    return [
+        f"The click behind it came {spoken(facts['now_ms'] - click['at_ms'])} before ({ties[click['tie']]})."
+    ]
 
 
-def _outcome(outcome: Mapping[str, Any], fraud: Mapping[str, Any]) -> list[str]:
-    if "status" in outcome:
-        leading = BY_CODE.get(fraud.get("leading") or "")
-        asked = outcome["status"] == "pending_review" and leading is not None
-        return [_STATUS[outcome["status"]].format(why=leading.notice if asked else outcome["why"])]
-    template = _REFUSED.get(outcome.get("reason", ""))
-    if template is None:
-        return []
+def _outcome(record: Mapping[str, Any]) -> list[str]:
+    outcome, fraud = record.get("outcome", {}), record.get("fraud") or {}
+    because, status, reason = sentences.cause(fraud), outcome.get("status"), outcome.get("reason")
+    if status == "pending":
+        return [f"It was accepted, for the merchant to approve: {outcome['why']}."]
+    if status == "pending_review":
+        return [
+            f"It was accepted, for the merchant to look at first{f', because {because}' if because else ''}."
+        ]
+    return _refusal(reason, outcome, fraud, because) if reason in _REFUSED else []
+
+
+def _refusal(
+    reason: str, outcome: Mapping[str, Any], fraud: Mapping[str, Any], because: str | None
+) -> list[str]:
+    template = _REFUSED[reason]
+    if reason in _BY_SIGNALS and fraud and not because:
+        template = _REFUSED[Reason.POLICY]  # by its points, of whatever
+    elif reason == Reason.POLICY and because:
+        template = "It was refused by the program's fraud policy, because {because}."
     told = outcome | outcome.get("detail", {}) | {"fields": ", ".join(outcome.get("fields", ()))}
-    if told.get("signal") in BY_CODE:
-        told["signal"] = BY_CODE[told["signal"]].notice
+    told |= {"because": because, "room_after": spoken(outcome.get("retry_after_s", 0) * 1000)}
     return [template.format_map(_Known(told))]
 
 

@@ -56,6 +56,18 @@ def known_key(key: bytes, kind: str, mode: str, text: str) -> str:
     return fingerprint(key, f"known {kind}", mode, text)
 
 
+def left_as(key: str, verified: bool) -> str:
+    """Under what a report leaves something for later ones to look at. What anyone can forge is told apart, and lies
+    beside the rest.
+    """
+    return key if verified else f"{key}.u"
+
+
+def looked_at(key: str, verified: bool) -> tuple[str, ...]:
+    """Under what a report looks for what earlier ones have left: a verified one at nothing that anyone can forge."""
+    return (key,) if verified else (key, left_as(key, verified=False))
+
+
 def own_token(key: bytes, affiliate_id: str) -> str:
     """By which an affiliate's own test link is known; fit for a link."""
     return fingerprint(key, "test_link", affiliate_id).translate(_URL_SAFE)

@@ -6,7 +6,7 @@ from typing import Any
 # Stands for the e-mail address where a sale came without one: nobody's, behind the conversion's own id.
 PLACEHOLDER = "@placeholder.invalid"
 
-ADDRESS, MAILBOX = "customer_ip", "customer_email"
+ADDRESS, MAILBOX, CLICK = "customer_ip", "customer_email", "click_id"
 # What a sale was, and whose doing: nothing of it leads to its customer.
 _OF_THE_SALE = (
     "program_id",
@@ -18,7 +18,7 @@ _OF_THE_SALE = (
     "order_id",
     "dry_run",
 )
-_OF_THE_CUSTOMER = (ADDRESS, MAILBOX, "customer_user_agent", "customer_id", "click_id", "metadata")
+_OF_THE_CUSTOMER = (ADDRESS, MAILBOX, "customer_user_agent", "customer_id", CLICK, "metadata")
 _KNOWN = {*_OF_THE_SALE, *_OF_THE_CUSTOMER}
 DROPPED = "dropped"  # names the fields that are gone; no report may bring it
 
@@ -55,8 +55,10 @@ def record_without_customer(record: Mapping[str, Any]) -> dict[str, Any]:
     """
     left = {name: value for name, value in record.items() if name != "known_as"}
     if "facts" in record:
-        facts = record["facts"].items()
-        left["facts"] = {name: value for name, value in facts if name not in _FACTS_OF_PLACES}
+        facts = {name: value for name, value in record["facts"].items() if name not in _FACTS_OF_PLACES}
+        if "click" in facts:
+            facts["click"] = {name: value for name, value in facts["click"].items() if name != "id"}
+        left["facts"] = facts
     if "fraud" in record:
         fired = [_without_evidence(each) for each in record["fraud"]["fired"]]
         left["fraud"] = record["fraud"] | {"fired": fired}

@@ -1,11 +1,12 @@
 """Lists of addresses and ranges as they are published: leniently read, and looked up by halving.
 
-One address or range to a line; what follows a `#` is a comment, and of a CSV the first column counts.
+One address or range to a line; what follows a `#` is a comment, and of a CSV the first column counts. Of a line of
+JSON every range in quotes counts, under whatever name: so the providers of clouds publish theirs.
 """
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address
 
@@ -14,6 +15,8 @@ Range = tuple[int, int, int]  # version, first and last address as integers
 _OCTET = r"(0|[1-9][0-9]{0,2})"
 _PLAIN = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?:/(0|[1-9][0-9]?))?\Z")
 _LENGTH = re.compile(r"[0-9]{1,3}\Z")
+_JSON = re.compile(r'\s*(?:[\[\]{}]|"[^"]*"\s*:)')
+_IN_QUOTES = re.compile(r'"([0-9A-Fa-f:.]+/[0-9]{1,3})"')
 _BITS = {4: 32, 6: 128}
 
 
@@ -38,10 +41,7 @@ class Ranges:
 def read(text: str) -> Ranges:
     """Never fails: what cannot be read is counted."""
     found, bad = [], []
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
-        entry = line.partition("#")[0].partition(",")[0].strip().strip('"')
-        if not entry:
-            continue
+    for number, entry in _entries(text.removeprefix("\ufeff")):
         one = read_range(entry)
         if one is None:
             bad.append(number)
@@ -55,6 +55,16 @@ def read(text: str) -> Ranges:
         len(bad),
         bad[0] if bad else None,
     )
+
+
+def _entries(text: str) -> Iterator[tuple[int, str]]:
+    """The number of the line, and what should be an address or a range."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if _JSON.match(line):
+            for entry in _IN_QUOTES.findall(line):
+                yield number, entry
+        elif entry := line.partition("#")[0].partition(",")[0].strip().strip('"'):
+            yield number, entry
 
 
 def read_range(text: str) -> Range | None:

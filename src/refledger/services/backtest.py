@@ -5,7 +5,7 @@ Reads only, in one snapshot. Without bounds it takes as long as there are decisi
 
 import heapq
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
@@ -27,6 +27,7 @@ from refledger.core.times import to_text as time_text
 from refledger.services import policies
 from refledger.services.credentials import Tenant
 from refledger.services.notes import invalid
+from refledger.store import affiliates as affiliate_store
 from refledger.store import backtests as store
 from refledger.store import policies as policy_store
 from refledger.store import reports
@@ -70,6 +71,7 @@ AT_THE_DOOR = Bounds(decisions=100_000, seconds=10.0)
 
 @dataclass(slots=True)
 class _Found:
+    changed_to: Policies
     decisions: int = 0
     last_ms: int | None = None
     differing: list[Row] = field(default_factory=list)
@@ -81,7 +83,7 @@ class _Found:
         if not replayed.is_reproduced:
             told = {"stored": replayed.stored._asdict(), "replayed": replayed.again._asdict()}
             self.differing.append({"id": decision.id, "object": decision.object, **told})
-        if flipped := flip(decision, replayed.stored, replayed.changed):
+        if flipped := flip(decision, replayed.stored, replayed.changed, self.changed_to):
             self.flips.append(flipped)
 
 
@@ -101,7 +103,7 @@ def backtest(
     since_ms = _since_ms(connection, tenant, program, from_ms, to_ms, bounds.decisions)
     judged_by, changed_to, document = _policies(connection, tenant, program, question)
     replay = Replay(judged_by, changed_to, stored(program["repeat_purchases"]))
-    found, until_s = _Found(), bounds.clock_s() + (bounds.seconds or 0)
+    found, until_s = _Found(changed_to), bounds.clock_s() + (bounds.seconds or 0)
 
     before = _span(tenant, program, "conv", since_ms - DAY_MS, since_ms)
     for _, at_ms, affiliate_id, verified in store.acceptances_in(connection, before):
@@ -121,7 +123,9 @@ def backtest(
     covered = (since_ms, to_ms if ended else found.last_ms + 1)
     scope = {"program_id": program["id"], "created_from": from_ms, "created_to": to_ms}
     not_kept = reports.attempts_not_kept(connection, tenant.merchant_id, tenant.mode, scope)
-    return _report(tenant, program, (from_ms, to_ms), covered, document, not_kept, found)
+    affiliate_ids = sorted({each.affiliate_id for each in found.flips})
+    named = affiliate_store.names(connection, tenant.merchant_id, affiliate_ids)
+    return _report(tenant, program, (from_ms, to_ms), covered, document, not_kept, found, named)
 
 
 def _check(overrides: Any, from_ms: int, to_ms: int) -> None:
@@ -240,7 +244,9 @@ def _commission_minor(record: Row) -> int | None:
 
 
 def _later(status: str, reason: str | None) -> str:
-    """What the merchant, or the customer, decided about a conversion after all."""
+    """What became of a conversion after all: by the merchant, by the customer, or by a report that took its place."""
+    if status == "rejected" and reason == decision_reasons.SUPERSEDED:
+        return reason
     if status == "rejected" and reason:
         known = reason if reason in decision_reasons.REASONS else decision_reasons.OTHER
         return f"rejected:{known}"
@@ -258,8 +264,10 @@ def _report(
     document: Row | None,
     not_kept: int,
     found: _Found,
+    named: Mapping[str, flipping.Named],
 ) -> Row:
     flips, currency, complete = found.flips, program["currency"], asked == covered
+    by_affiliate = flipping.summed(flips, currency, "affiliate_id", lambda each: each.affiliate_id)
     reproduced = found.decisions - len(found.differing)
     return {
         "object": "backtest",
@@ -281,6 +289,11 @@ def _report(
         "flips": [flipping.shown(each, currency) for each in flips],
         "totals": flipping.summed(flips, currency),
         "by_signal": flipping.summed(flips, currency, "signal", lambda each: each.signal),
-        "by_affiliate": flipping.summed(flips, currency, "affiliate_id", lambda each: each.affiliate_id),
-        "examples": flipping.examples(flips, currency),
+        "by_affiliate": [_with_name(each, named) for each in by_affiliate],
+        "examples": flipping.examples(flips, currency, named),
     }
+
+
+def _with_name(sums: Row, named: Mapping[str, flipping.Named]) -> Row:
+    name, ref_code = named[sums["affiliate_id"]]
+    return {"affiliate_id": sums["affiliate_id"], "name": name, "ref_code": ref_code, **sums}

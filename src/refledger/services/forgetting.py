@@ -1,7 +1,8 @@
 """Erasing a customer: what was theirs goes, what was earned and why stays.
 
-First they are looked for, which may take its time and holds nobody up; then everything is written over in one
-transaction. Whoever is forgotten is a new customer when they come again.
+First they are looked for, which may take its time and holds nobody up; then, in one transaction, whoever decides about
+them waits, what came meanwhile is found, and everything is written over. Whoever is forgotten is a new customer when
+they come again.
 """
 
 import os
@@ -15,17 +16,20 @@ import orjson
 
 from refledger.core import emails
 from refledger.core.emails import Email
-from refledger.core.fingerprints import agent_key, email_key, fingerprint, lock_number, mailbox_key
-from refledger.core.personal import record_without_customer, without_customer
+from refledger.core.fingerprints import agent_key, email_key, fingerprint, lock_number, looked_at, mailbox_key
+from refledger.core.ids import FIRST, make_id
+from refledger.core.personal import CLICK, record_without_customer, without_customer
 from refledger.services.credentials import Tenant
 from refledger.services.histories import confirmed_keys
 from refledger.services.notes import Entropy, note
+from refledger.services.review import take_back
 from refledger.store import forgetting as store
-from refledger.store import personal, programs, review
+from refledger.store import personal, programs
 from refledger.store.engine import Connection, Database, hold
 
 MODES = ("live", "test")
 _ALWAYS_MS = 1 << 62
+_UNDER_WAY_MS = 60_000  # what was under way when it was looked for is dated by so much earlier at most
 
 
 @dataclass(slots=True)
@@ -35,6 +39,7 @@ class Traces:
     email: Email
     email_keys: list[str]
     mailbox_keys: list[str]
+    since_ms: int  # what is dated from here on may be missing
     attempt_ids: list[str] = field(default_factory=list)
     sightings: list[tuple] = field(default_factory=list)
     answers: list[tuple[str, str, str]] = field(default_factory=list)  # key, as it is, without the customer
@@ -53,25 +58,50 @@ class Forgotten:
     affiliates: list[str]
 
 
-def find(connection: Connection, tenant: Tenant, email: Email) -> Traces:
-    """Of the tenant's mode."""
+def find(connection: Connection, tenant: Tenant, email: Email, now_ms: int) -> Traces:
+    """Of the tenant's mode, until about now."""
     key, mode, merchant_id = tenant.fingerprint_key, tenant.mode, tenant.merchant_id
     scope = programs.program_ids(connection, merchant_id)
     traces = Traces(
         email,
         [email_key(key, program_id, mode, email.address) for program_id in scope],
         [mailbox_key(key, program_id, mode, email.mailbox) for program_id in scope],
+        now_ms - _UNDER_WAY_MS,
     )
-    known, spelled, after_id = set(traces.email_keys), _spelling_of(email), ""
-    while page := store.attempts_after(connection, merchant_id, mode, after_id):
-        traces.attempt_ids += [row[0] for row in page if row[1] in known or _names(row[2], spelled)]
-        after_id = page[-1][0]
-    traces.sightings = store.sightings_of(connection, merchant_id, [*traces.email_keys, *traces.mailbox_keys])
-    theirs = store.conversions_of(connection, merchant_id, traces.email_keys)
-    for answer_key, text in personal.answers_with_customers(connection, merchant_id, _ALWAYS_MS):
-        if (left := _without_customer(text, theirs)) != text:
-            traces.answers.append((answer_key, text, left))
+    traces.attempt_ids = _attempts(connection, tenant, traces, "")
+    _find_left(
+        connection, merchant_id, traces, store.conversions_of(connection, merchant_id, traces.email_keys)
+    )
     return traces
+
+
+def _attempts(connection: Connection, tenant: Tenant, traces: Traces, after_id: str) -> list[str]:
+    known, spelled, found = set(traces.email_keys), _spelling_of(traces.email), []
+    while page := store.attempts_after(connection, tenant.merchant_id, tenant.mode, after_id):
+        found += [row[0] for row in page if row[1] in known or _names(row[2], spelled)]
+        after_id = page[-1][0]
+    return found
+
+
+def _find_left(
+    connection: Connection, merchant_id: str, traces: Traces, theirs: list[store.Conversion]
+) -> None:
+    """What their conversions left elsewhere, which is all gone through."""
+    customer_keys, ids = [*traces.email_keys, *traces.mailbox_keys], {each.id for each in theirs}
+    traces.sightings = store.sightings_of(connection, merchant_id, customer_keys)
+    answers = personal.answers_with_customers(connection, merchant_id, _ALWAYS_MS)
+    told = ((key, text, _without_customer(text, ids)) for key, text in answers)
+    traces.answers = [each for each in told if each[1] != each[2]]
+
+
+def _catch_up(connection: Connection, tenant: Tenant, traces: Traces, theirs: list[store.Conversion]) -> None:
+    """Adds what came since they were looked for. Nothing is left elsewhere unless a conversion of theirs was made or
+    changed.
+    """
+    after_id = make_id("att", max(0, traces.since_ms), FIRST)
+    traces.attempt_ids = [*{*traces.attempt_ids, *_attempts(connection, tenant, traces, after_id)}]
+    if any(each.updated_ms >= traces.since_ms for each in theirs):
+        _find_left(connection, tenant.merchant_id, traces, theirs)
 
 
 def forget(
@@ -79,7 +109,7 @@ def forget(
 ) -> Forgotten:
     """All of it, in the tenant's mode."""
     with database.read(tenant.merchant_id) as connection:
-        traces = find(connection, tenant, email)
+        traces = find(connection, tenant, email, database.now_ms(connection, clock()))
     with database.write(tenant.merchant_id) as connection:
         return erase(connection, tenant, traces, database.now_ms(connection, clock()), entropy)
 
@@ -89,18 +119,22 @@ def erase(connection: Connection, tenant: Tenant, traces: Traces, now_ms: int, e
     merchant_id, key = tenant.merchant_id, tenant.fingerprint_key
     hold(connection, [lock_number(each) for each in (*traces.email_keys, *traces.mailbox_keys)])
     theirs = store.conversions_of(connection, merchant_id, traces.email_keys)
-    visitors = store.visitors_of(connection, merchant_id, filter(None, theirs.values()))
+    _catch_up(connection, tenant, traces, theirs)
+    attempts = store.records(connection, "attempts", merchant_id, traces.attempt_ids)
+    clicked = {each.click_id for each in theirs} | {each for row in attempts for each in _clicks_in(*row[1:])}
+    visitors = store.visitors_of(connection, merchant_id, filter(None, clicked))
     fresh = {each: fingerprint(entropy(16), "forgotten") for each in traces.email_keys}
     found = Forgotten(
         conversions=store.unname(connection, merchant_id, fresh),
-        attempts=_shorten_attempts(connection, merchant_id, traces.attempt_ids),
+        attempts=_shorten_attempts(connection, merchant_id, attempts),
         clicks=store.blank_clicks(connection, merchant_id, visitors, agent_key(key, None)),
-        sightings=_forget_sightings(connection, tenant, traces, theirs),
+        sightings=_forget_sightings(connection, tenant, traces, [each.id for each in theirs]),
         answers=personal.rewrite(connection, "idempotency", merchant_id, traces.answers),
         list_entries=store.entries_with(connection, merchant_id, traces.email.mailbox),
         affiliates=_affiliates_with(connection, merchant_id, traces.email.mailbox),
     )
-    store.delete_whereabouts(connection, merchant_id, traces.mailbox_keys)
+    places = [each for key in traces.mailbox_keys for each in looked_at(key, verified=False)]
+    store.delete_whereabouts(connection, merchant_id, places)
     counts = {
         name: [None, getattr(found, name)]
         for name in ("conversions", "attempts", "clicks", "sightings", "answers")
@@ -109,10 +143,17 @@ def erase(connection: Connection, tenant: Tenant, traces: Traces, now_ms: int, e
     return found
 
 
-def _shorten_attempts(connection: Connection, merchant_id: str, attempt_ids: list[str]) -> int:
+def _clicks_in(record: str, given: str) -> list[str]:
+    """The clicks that a refused report was tied to, or named before anything was looked at."""
+    tied = orjson.loads(record).get("facts", {}).get("click", {}).get("id")
+    named = orjson.loads(given).get(CLICK)
+    return [each for each in (tied, named) if isinstance(each, str)]
+
+
+def _shorten_attempts(connection: Connection, merchant_id: str, attempts: list[tuple]) -> int:
     changes = [
         (attempt_id, _shortened(record), orjson.dumps(without_customer(orjson.loads(given))).decode())
-        for attempt_id, record, given in store.records(connection, "attempts", merchant_id, attempt_ids)
+        for attempt_id, record, given in attempts
     ]
     return store.change_records(connection, "attempts", merchant_id, changes)
 
@@ -130,7 +171,7 @@ def _forget_sightings(
     merchant_id, changes = tenant.merchant_id, []
     for conversion_id, record in store.records(connection, "decisions", merchant_id, conversion_ids):
         keys = confirmed_keys("", tenant.mode, orjson.loads(record).get("known_as", {}))
-        review.forget_sightings(connection, merchant_id, keys.values(), conversion_id)
+        take_back(connection, tenant, keys.values(), conversion_id)
         changes.append((conversion_id, _shortened(record)))
     store.change_records(connection, "decisions", merchant_id, changes)
     return store.delete_sightings(connection, merchant_id, traces.sightings)

@@ -8,7 +8,7 @@ from refledger.core.clicks import MatchedClick, match_click, nearest
 from refledger.core.conversions import History
 from refledger.core.duplicates import Past
 from refledger.core.emails import parse as parse_email
-from refledger.core.fingerprints import address_key, agent_key, fingerprint
+from refledger.core.fingerprints import address_key, agent_key, fingerprint, left_as, looked_at
 from refledger.core.fraud.case import Case, Click
 from refledger.core.fraud.sightings import KINDS, sighted
 from refledger.core.limits import Counted
@@ -217,20 +217,26 @@ def _take_click(case: Case, matched: MatchedClick) -> None:
 
 def _sightings(connection: Connection, works: Sequence[Work]) -> None:
     """How many other customers left what this one leaves; and how often fraud was confirmed of the affiliate, with this
-    mailbox, and from this address.
+    mailbox, and from this address. Of verified ones alone, where this one is verified.
     """
     wanted = []
     for place, work in enumerate(works):
         merchant_id, now_ms = work.merchant_id, work.now_ms
         texts = _texts(work, work.case)
-        work.sightings = [(kind, _dated(kind, key, now_ms), own) for kind, key, own in texts]
-        for kind, key in confirmed_keys(work.affiliate.id, work.mode, work.known_as).items():
-            wanted.append((merchant_id, key, now_ms - CONFIRMED_MS[kind], f"{place}:{kind}", ""))
+        work.sightings = _left(work, texts, now_ms)
+        asked = [
+            (key, now_ms - CONFIRMED_MS[kind], kind, "")
+            for kind, key in confirmed_keys(work.affiliate.id, work.mode, work.known_as).items()
+        ]
         for kind, key, own in texts:
-            since_ms, label = now_ms - WINDOWS_MS[kind], f"{place}:{kind}"
+            since_ms = now_ms - WINDOWS_MS[kind]
             # A window reaches into the span before its own, and no further.
-            wanted.append((merchant_id, _dated(kind, key, now_ms), since_ms, label, own))
-            wanted.append((merchant_id, _dated(kind, key, since_ms), since_ms, label, own))
+            asked += [(_dated(kind, key, at_ms), since_ms, kind, own) for at_ms in (now_ms, since_ms)]
+        wanted += [
+            (merchant_id, each, since_ms, f"{place}:{kind}", own)
+            for key, since_ms, kind, own in asked
+            for each in looked_at(key, work.verified)
+        ]
     seen = history.seen(connection, wanted)
     for place, work in enumerate(works):
         case = work.case
@@ -244,7 +250,11 @@ def _sightings(connection: Connection, works: Sequence[Work]) -> None:
 
 def left_by(work: Work, case: Case, at_ms: int) -> list[tuple[str, str, str]]:
     """What this work leaves at that time to be compared with: kind, dated sighting key, and whose it is."""
-    return [(kind, _dated(kind, key, at_ms), own) for kind, key, own in _texts(work, case)]
+    return _left(work, _texts(work, case), at_ms)
+
+
+def _left(work: Work, texts: list[tuple[str, str, str]], at_ms: int) -> list[tuple[str, str, str]]:
+    return [(kind, left_as(_dated(kind, key, at_ms), work.verified), own) for kind, key, own in texts]
 
 
 def _texts(work: Work, case: Case) -> list[tuple[str, str, str]]:
@@ -273,7 +283,7 @@ def _dated(kind: str, key: str, at_ms: int) -> str:
 
 
 def confirmed_keys(affiliate_id: str, mode: str, known_as: Mapping[str, str]) -> dict[str, str]:
-    """Whose → the sighting key under which their confirmed frauds are kept."""
+    """Whose → the sighting key under which their confirmed frauds are kept, as `left_as` tells them apart."""
     return {
         "affiliate": f"{history.CONFIRMED}affiliate.{mode}.{affiliate_id}",
         **{kind: f"{history.CONFIRMED}{kind}.{known}" for kind, known in known_as.items()},

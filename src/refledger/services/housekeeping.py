@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 COUNT_EVERY_S = 10.0
 FORGET_EVERY_ROUNDS = 360  # of counting: an hour
+FORGET_FIRST_ROUND = 6  # a minute after the start: what is restarted every half hour forgets too
 
 # Kept for so long: reports without a code, remembered answers, sightings (the longest window any signal has; what was
 # confirmed as fraud is held against somebody for longer), the numbers of accepted conversions (a day is the longest
@@ -72,7 +73,7 @@ class Housekeeping:
         while not self._closing.wait(COUNT_EVERY_S):
             rounds += 1
             self._try(self._store_counts)
-            if rounds % FORGET_EVERY_ROUNDS == 0:
+            if rounds % FORGET_EVERY_ROUNDS == FORGET_FIRST_ROUND:
                 self._try(self.forget)
         self._try(self._store_counts)
 

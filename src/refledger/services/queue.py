@@ -24,6 +24,7 @@ class Usefulness:
     signal: Signal
     hits: Counter[str] = field(default_factory=Counter)
     decided: int = 0
+    undecided: int = 0
     confirmed: int = 0
     cleared: int = 0
     held: int = 0
@@ -65,6 +66,7 @@ def usefulness(connection: Connection, tenant: Tenant, filters: Mapping[str, Any
         useful = found[tally.code]
         useful.hits[tally.effect] += tally.hits
         useful.decided += tally.decided
+        useful.undecided += tally.undecided
         useful.confirmed += tally.confirmed
         useful.cleared += tally.cleared
         useful.held += tally.held

@@ -4,7 +4,7 @@ Each function works in the transaction it is given, and holds what it decides ab
 entries are the difference between what should be held and what is posted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -13,6 +13,7 @@ from refledger.core.conversions import next_decision
 from refledger.core.decision_reasons import FRAUD
 from refledger.core.duplicates import check_identity
 from refledger.core.events import EventType
+from refledger.core.fingerprints import left_as, looked_at
 from refledger.core.personal import PLACEHOLDER
 from refledger.core.programs import stored
 from refledger.core.refusals import Reason, Refusal, Refused
@@ -60,7 +61,9 @@ def reject(
     if reason == FRAUD:
         seen = {"merchant_id": tenant.merchant_id, "at_ms": now_ms, "customer_key": conversion_id}
         keys = _confirmed_keys(connection, conversion)
-        record.insert_sightings(connection, [seen | {"key": key} for key in keys])
+        # What anyone can have forged is held against unverified reports alone.
+        left = [seen | {"key": left_as(key, conversion["verified"])} for key in keys]
+        record.insert_sightings(connection, left)
 
 
 def reopen(
@@ -77,8 +80,13 @@ def reopen(
     conversion |= {"decision": _next("reopen", conversion), "decision_reason": reason}
     _take_identity(connection, tenant, conversion)
     settle(connection, conversion, EventType.REOPENED, now_ms, entropy, reason=reason, note=note)
-    keys = _confirmed_keys(connection, conversion)
-    review.forget_sightings(connection, tenant.merchant_id, keys, conversion_id)
+    take_back(connection, tenant, _confirmed_keys(connection, conversion), conversion_id)
+
+
+def take_back(connection: Connection, tenant: Tenant, keys: Iterable[str], conversion_id: str) -> None:
+    """What is held against anybody for this conversion, of `confirmed_keys`."""
+    kept = [each for key in keys for each in looked_at(key, verified=False)]
+    review.forget_sightings(connection, tenant.merchant_id, kept, conversion_id)
 
 
 def balance(connection: Connection, tenant: Tenant, affiliate_id: str) -> dict[str, int]:

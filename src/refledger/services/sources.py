@@ -1,14 +1,16 @@
 """The files that an operator may supply about addresses: what each is for, where it comes from, and reading it."""
 
 import os
-import shutil
+import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import maxminddb
 
@@ -19,6 +21,7 @@ from refledger.settings import PREFIX, Settings
 
 OLD_DAYS = 45  # addresses move; from here on it is worth a warning
 MOST_LIST_BYTES = 100_000_000
+MOST_DATABASE_BYTES = 4_000_000_000  # the largest there are have less than half of it
 _SAMPLES = 100
 _PROBES = 256  # addresses looked up in a new file, over the whole of IPv4
 
@@ -60,7 +63,9 @@ SIGNALS_NEED = {
 _MAXMIND = (
     "an account at maxmind.com, GeoLite EULA: to be replaced within 30 days of a newer one, weekly is usual"
 )
-_LIST = "one address or range per line, or the first column of a CSV"
+_LIST = (
+    "one address or range per line, the first column of a CSV, or JSON; several lists may follow one another"
+)
 
 SOURCES = (
     Source(
@@ -92,14 +97,16 @@ SOURCES = (
         "addresses_vpn",
         "VPN ranges",
         frozenset({"vpn"}),
-        f"lists that VPN providers or volunteers publish, such as github.com/X4BNet/lists_vpn; {_LIST}",
+        "lists that VPN providers or volunteers publish, such as output/vpn/ipv4.txt of github.com/X4BNet/lists_vpn; "
+        f"{_LIST}",
     ),
     Source(
         "addresses_hosting",
         "hosting ranges",
         frozenset({"hosting"}),
-        "the ranges that cloud providers publish, free: ip-ranges.amazonaws.com/ip-ranges.json, "
-        f"www.gstatic.com/ipranges/cloud.json, www.cloudflare.com/ips; {_LIST}",
+        "the ranges that cloud providers publish, free, in one file: https://ip-ranges.amazonaws.com/ip-ranges.json, "
+        "https://www.gstatic.com/ipranges/cloud.json, https://www.cloudflare.com/ips-v4 and /ips-v6; github.com/X4BNet/"
+        f"lists_vpn has output/datacenter/ipv4.txt; {_LIST}",
     ),
     Source(
         "addresses_proxy",
@@ -184,12 +191,25 @@ def load(source: Source, path: Path) -> Loaded:
         raise Unusable(f"it cannot be read: {error.strerror or error}") from None
 
 
+@contextmanager
+def _regular(path: Path) -> Iterator[BinaryIO]:
+    """The file, opened. A pipe would be waited for, and a device read without end."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise Unusable("it is no regular file")
+        yield file
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # for somebody at a pipe's other end
+
+
 def _list(source: Source, path: Path) -> Loaded:
-    with path.open("rb") as file:
+    with _regular(path) as file:
         content = file.read(MOST_LIST_BYTES + 1)
         made_ms = os.fstat(file.fileno()).st_mtime_ns // 1_000_000
     if len(content) > MOST_LIST_BYTES:
-        raise Unusable(f"it has more than {MOST_LIST_BYTES // 1_000_000} MB: no list of addresses")
+        raise Unusable(f"it has more than {MOST_LIST_BYTES // 1_000_000:,} MB: no list of addresses")
     found = lists.read(content.decode("utf-8", "replace"))
     if not found.entries:
         raise Unusable("it holds no address and no range")
@@ -225,11 +245,23 @@ def _database(source: Source, path: Path) -> Loaded:
 
 
 def _opened(path: Path) -> maxminddb.Reader:
-    """A private copy of the file, mapped: whoever overwrites the file in place would end this process otherwise."""
-    try:
-        with tempfile.NamedTemporaryFile(prefix="refledger-") as copy, path.open("rb") as file:
-            shutil.copyfileobj(file, copy, 1 << 20)
-            copy.flush()
-            return maxminddb.open_database(copy.name)
-    except (maxminddb.InvalidDatabaseError, ValueError, TypeError, KeyError) as error:
-        raise Unusable(f"it is no database in MaxMind's format, or not all of one: {error}") from None
+    """A private copy of the file, mapped: whoever overwrites the file in place would end this process otherwise.
+
+    The copy has no name, so that nothing is left of it however this process ends.
+    """
+    with tempfile.TemporaryFile() as copy, _regular(path) as file:
+        size = 0
+        while block := file.read(1 << 20):
+            size += len(block)
+            if size > MOST_DATABASE_BYTES:
+                raise Unusable(
+                    f"it has more than {MOST_DATABASE_BYTES // 1_000_000:,} MB: no database of addresses"
+                )
+            copy.write(block)
+        copy.flush()
+        place = f"/dev/fd/{copy.fileno()}"
+        try:
+            return maxminddb.open_database(place)
+        except (maxminddb.InvalidDatabaseError, ValueError, TypeError, KeyError) as error:
+            why = str(error).replace(place, str(path))
+            raise Unusable(f"it is no database in MaxMind's format, or not all of one: {why}") from None

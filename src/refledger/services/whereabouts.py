@@ -6,6 +6,7 @@ from typing import Any
 
 from refledger.core import addresses
 from refledger.core.addresses import Address
+from refledger.core.fingerprints import left_as, looked_at
 from refledger.core.origins import CITY, UNKNOWN_RADIUS_KM, Origin, Seen
 from refledger.core.own_addresses import SEEN_FOR_MS
 from refledger.core.programs import DAY_MS, Affiliate, stored
@@ -45,11 +46,14 @@ def _click_address(work: Work) -> Address | None:
 
 
 def _last(connection: Connection, works: Sequence[Work]) -> None:
+    keys = {id(work): looked_at(work.mailbox_key, work.verified) for work in works}
     found = store.latest(
-        connection, [(work.merchant_id, work.mailbox_key, work.now_ms - KEPT_FOR_MS) for work in works]
+        connection,
+        [(work.merchant_id, key, work.now_ms - KEPT_FOR_MS) for work in works for key in keys[id(work)]],
     )
     for work in works:
-        work.case.whereabouts = found.get((work.merchant_id, work.mailbox_key))
+        places = filter(None, (found.get((work.merchant_id, key)) for key in keys[id(work)]))
+        work.case.whereabouts = max(places, key=lambda place: place.at_ms, default=None)
 
 
 def _own(affiliate: Affiliate, now_ms: int) -> list[Own]:
@@ -82,7 +86,7 @@ def left_by(work: Work) -> list[dict[str, Any]]:
     return [
         {
             "merchant_id": work.merchant_id,
-            "mailbox_key": work.mailbox_key,
+            "mailbox_key": left_as(work.mailbox_key, work.verified),
             "at_ms": work.now_ms,
             "latitude_mdeg": place.latitude_mdeg,
             "longitude_mdeg": place.longitude_mdeg,

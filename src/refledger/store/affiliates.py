@@ -1,5 +1,6 @@
 """Affiliates, with the standings that their money and their limits are counted in."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -7,6 +8,8 @@ from sqlalchemy import select
 from refledger.store import rows
 from refledger.store.engine import Connection
 from refledger.store.schema import ACCOUNTS, affiliates, standings
+
+_AT_ONCE = 1000  # names: engines bound the values of a statement
 
 
 def add_affiliate(connection: Connection, row: rows.Row, currency: str) -> None:
@@ -46,6 +49,20 @@ def list_affiliates(
     if status:
         conditions.append(affiliates.c.status == status)
     return rows.page(connection, affiliates, merchant_id, conditions, limit, before_id)
+
+
+def names(
+    connection: Connection, merchant_id: str, affiliate_ids: Sequence[str]
+) -> dict[str, tuple[str, str]]:
+    """Name and referral code, by id."""
+    found: dict[str, tuple[str, str]] = {}
+    for start in range(0, len(affiliate_ids), _AT_ONCE):
+        wanted = affiliates.c.id.in_(affiliate_ids[start : start + _AT_ONCE])
+        statement = select(affiliates.c.id, affiliates.c.name, affiliates.c.ref_code).where(
+            affiliates.c.merchant_id == merchant_id, wanted
+        )
+        found |= {each: (name, ref_code) for each, name, ref_code in connection.execute(statement)}
+    return found
 
 
 def holder_of_code(connection: Connection, merchant_id: str, code_key: str) -> str | None:

@@ -5,19 +5,28 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
-from refledger.core.decision_reasons import AUTOMATIC, CONFIRMING, NOT_FRAUD
+from refledger.core.decision_reasons import AUTOMATIC, CONFIRMING, NOT_FRAUD, SUPERSEDED
 from refledger.store.engine import Connection
 from refledger.store.schema import conversions, findings
 
 _confirmed = and_(conversions.c.decision == "rejected", conversions.c.decision_reason.in_(CONFIRMING))
 # What was approved by itself nobody has judged.
+_approved = and_(
+    conversions.c.decision == "approved", func.coalesce(conversions.c.decision_reason, "") != AUTOMATIC
+)
 _cleared = or_(
-    and_(
-        conversions.c.decision == "approved",
-        func.coalesce(conversions.c.decision_reason, "") != AUTOMATIC,
-    ),
+    _approved,
     and_(conversions.c.decision == "rejected", conversions.c.decision_reason == NOT_FRAUD),
 )
+# By the merchant: what another report displaced, nobody judged.
+_decided = or_(
+    _approved,
+    and_(
+        conversions.c.decision == "rejected",
+        func.coalesce(conversions.c.decision_reason, "") != SUPERSEDED,
+    ),
+)
+_undecided = conversions.c.decision.in_(("pending", "pending_review"))
 _waits = and_(
     conversions.c.decision == "pending_review",
     conversions.c.status == "pending_review",
@@ -33,6 +42,7 @@ class Tally(NamedTuple):
     currency: str
     hits: int
     decided: int
+    undecided: int
     confirmed: int
     cleared: int
     held: int
@@ -60,7 +70,8 @@ def tallies(
             findings.c.effect,
             conversions.c.currency,
             func.count(),
-            _count(conversions.c.decision.in_(("approved", "rejected"))),
+            _count(_decided),
+            _count(_undecided),
             _count(_confirmed),
             _count(_cleared),
             _count(_waits),

@@ -1,7 +1,7 @@
 """Where a customer is found, and what is written over them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Table, bindparam, delete, select, tuple_, update
 
@@ -49,7 +49,7 @@ _SIGHTINGS = Query(
     )
 )
 _CONVERSIONS = Query(
-    select(conversions.c.id, conversions.c.click_id).where(
+    select(conversions.c.id, conversions.c.click_id, conversions.c.updated_ms).where(
         _of(conversions), conversions.c.email_key.in_(_one_of_keys)
     )
 )
@@ -76,11 +76,17 @@ def sightings_of(connection: Connection, merchant_id: str, customer_keys: Iterab
     return _SIGHTINGS.rows(connection, of_merchant=merchant_id, keys=_rows(customer_keys))
 
 
-def conversions_of(
-    connection: Connection, merchant_id: str, email_keys: Iterable[str]
-) -> dict[str, str | None]:
-    """Conversion id → the click that it came from."""
-    return dict(_CONVERSIONS.rows(connection, of_merchant=merchant_id, keys=_rows(email_keys)))
+class Conversion(NamedTuple):
+    """`click_id`: the click that it came from."""
+
+    id: str
+    click_id: str | None
+    updated_ms: int
+
+
+def conversions_of(connection: Connection, merchant_id: str, email_keys: Iterable[str]) -> list[Conversion]:
+    rows = _CONVERSIONS.rows(connection, of_merchant=merchant_id, keys=_rows(email_keys))
+    return [Conversion(*row) for row in rows]
 
 
 def visitors_of(connection: Connection, merchant_id: str, click_ids: Iterable[str]) -> list[tuple]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, func, select, tuple_, update
 
+from refledger.core.decision_reasons import SUPERSEDED
 from refledger.store.engine import Connection
 from refledger.store.schema import (
     ACCOUNTS,
@@ -86,7 +87,7 @@ _SUPERSEDE = Query(
     .values(
         decision="rejected",
         status=item(_displaced, 2),
-        decision_reason="superseded",
+        decision_reason=SUPERSEDED,
         identity=None,
         order_key=None,
         matures_ms=None,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from refledger.core.origins import ASN, CITY
+from refledger.core.origins import ASN, CITY, Operator
 from tests.core.fraud.cases import (
     DAY_MS,
     EVERYTHING,
@@ -141,6 +141,17 @@ def test_one_city_and_one_operator(customer, affiliate, same_city, same_city_asn
         own = own[1:]
     both = case(address=HOME, origin=customer, affiliate_seen=own)
     assert (state(both, "geo.same_city"), state(both, "geo.same_city_asn")) == (same_city, same_city_asn)
+
+
+@pytest.mark.parametrize(("name", "told"), [("Telefonica", "Telefonica"), ("", "AS3352")])
+def test_an_operator_without_a_name_is_told_by_its_number(name, told):
+    operator = Operator(3352, name)
+    both = case(
+        address=HOME,
+        origin=origin(MADRID, operator),
+        affiliate_seen=(seen("8.8.8.8", place=MADRID, operator=operator),),
+    )
+    assert entry(both, "geo.same_city_asn")["evidence"]["operator"] == told
 
 
 def test_a_range_has_no_city():

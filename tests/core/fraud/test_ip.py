@@ -4,7 +4,8 @@ import pytest
 
 from refledger.core.fraud.catalogue import BY_CODE
 from refledger.core.fraud.policy import DEFAULT_POLICY
-from refledger.core.fraud.scoring import explain, judge, record
+from refledger.core.fraud.scoring import judge, record
+from refledger.core.fraud.sentences import explain
 from refledger.core.origins import CITY, CLASSES
 from tests.core.fraud.cases import case, entry, origin, state
 

@@ -11,7 +11,8 @@ from refledger.core import addresses, emails
 from refledger.core.fraud.case import Case, Click
 from refledger.core.fraud.catalogue import SIGNALS
 from refledger.core.fraud.policy import ACTIONS, DEFAULT, DEFAULT_POLICY, MODES, merge
-from refledger.core.fraud.scoring import expand, explain, judge, record
+from refledger.core.fraud.scoring import expand, judge, record
+from refledger.core.fraud.sentences import explain
 from refledger.core.fraud.sightings import KINDS, sighted
 from refledger.core.origins import ASN, CITY, CLASSES, Operator, Origin, Place, Seen, Whereabouts
 from tests.core.fraud.cases import DAY_MS, NOW_MS

@@ -10,7 +10,8 @@ from refledger.core import addresses, emails
 from refledger.core.fraud.case import Case, Click
 from refledger.core.fraud.catalogue import BY_CODE, CATALOGUE, CATALOGUES, SIGNALS
 from refledger.core.fraud.policy import DEFAULT, DEFAULT_POLICY, merge
-from refledger.core.fraud.scoring import expand, explain, judge, record, weigh
+from refledger.core.fraud.scoring import expand, judge, record, weigh
+from refledger.core.fraud.sentences import explain
 from refledger.core.fraud.signal import CLEAR, INPUTS, REASONS, fired
 
 NOW_MS = 1_750_000_000_000
@@ -181,20 +182,6 @@ def test_evidence_names_no_person():
         assert private not in kept
 
 
-def test_words():
-    sentences = explain(record(judge(case("test1@firma.es"), DEFAULT_POLICY)))
-    assert sentences == [
-        'The e-mail address looks like one typed for a test ("test"). (45 points)',
-        "Together 45 points: from 40 points on, a report goes to a person for review.",
-    ]
-    hasty = case(click=Click("clk_1", NOW_MS - 9_999), click_tie="click_id")
-    assert explain(record(judge(hasty, DEFAULT_POLICY))) == [
-        "The report came 9.999 seconds after the click; under 10 seconds it is refused. (40 points)",
-        "The report is refused for that.",
-    ]
-    assert explain(record(judge(case(), DEFAULT_POLICY))) == []
-
-
 def test_old_records_are_still_read():
     old = {
         "score": 5,
@@ -219,7 +206,7 @@ def test_old_records_are_still_read():
         ],
     }
     assert [each["code"] for each in expand(old)] == ["email.plus_numeric", "email.gone"]
-    assert explain(old)[0] == "email.gone was noticed. (5 points)"
+    assert explain(old)[0] == "email.gone was noticed (5 points)."
     assert "(+?)" in explain(old)[1]
 
 

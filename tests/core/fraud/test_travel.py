@@ -74,13 +74,13 @@ def test_far_and_fast(journey, there, here, age_ms, answer):
 
 
 def test_a_click_that_comes_later_by_the_clock_took_no_time():
-    assert entry(clicked(MADRID, SOFIA, -5), CODE)["evidence"]["hours"] == 0
+    assert entry(clicked(MADRID, SOFIA, -5), CODE)["evidence"]["seconds"] == 0
 
 
 def test_the_evidence():
     assert entry(clicked(MADRID, SOFIA, HOUR_MS // 2), CODE)["evidence"] == {
         "km": 2233,
-        "hours": 0.5,
+        "seconds": 1800.0,
         "between": "click",
     }
     assert entry(converted(MADRID, SOFIA, HOUR_MS), CODE)["evidence"]["between"] == "earlier conversion"

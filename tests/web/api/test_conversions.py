@@ -54,7 +54,7 @@ def test_the_affiliate_hears_nothing_of_others(shop, program, affiliate):
     told = " ".join(found["explanation_for_affiliate"])
     assert told == (
         "It is yours by your referral code JOHN123. "
-        "It was accepted, and the merchant looks at it first, because of the e-mail address. That accuses nobody. "
+        "It was accepted, for the merchant to look at first, because of the e-mail address. That accuses nobody. "
         "The commission is 9.99 USD by the program's terms of that time: "
         "10 % of 99.99 USD, rounded down, is 9.99 USD. "
         "The merchant did not approve it; no commission is due."

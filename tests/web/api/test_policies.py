@@ -1,8 +1,13 @@
 """Policies through the API: versions, who made them, presets, and what differs."""
 
-import pytest
+import os
 
+import pytest
+from starlette.testclient import TestClient
+
+from refledger import app
 from refledger.core.fraud.policy import DEFAULT
+from tests.web.api.conftest import Merchant
 from tests.web.api.test_programs import refused
 
 
@@ -153,6 +158,9 @@ def test_what_is_in_shadow_mode_is_reported_as_if_it_held(shop):
         ({"policy": []}, ["policy"]),
         ({"from": "2026-09-02T00:00:00Z", "to": "2026-09-01T00:00:00Z"}, ["from"]),
         ({"from": "today"}, ["from"]),
+        ({"to": "0001-01-01T00:00:00Z"}, ["to"]),
+        ({"from": "1969-12-31T23:59:59.999Z"}, ["from"]),
+        ({"to": "1970-01-01T00:00:00Z", "from": "1970-01-01T00:00:00Z"}, ["from"]),
         ({"since": "2026-09-01T00:00:00Z"}, ["since"]),
     ],
 )
@@ -161,7 +169,55 @@ def test_a_back_test_that_cannot_be_is_refused_by_its_paths(shop, wanted, fields
     refused(shop.post(path, wanted), 400, "invalid_request", *fields)
 
 
+@pytest.mark.parametrize("path", ["conversions", "attempts", "clicks", "audit", "signals"])
+def test_times_before_there_were_any_are_refused_by_their_names(shop, path):
+    early, first = "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"
+    refused(shop.get(f"/v1/{path}", created_from=early), 400, "invalid_request", "created_from")
+    refused(shop.get(f"/v1/{path}", created_to=early), 400, "invalid_request", "created_to")
+    assert shop.get(f"/v1/{path}", created_from=first, created_to=first).status_code == 200
+    assert shop.get(f"/v1/{path}", created_to="9999-12-31T23:59:59.999Z").status_code == 200
+
+
+def test_a_report_may_begin_and_end_at_the_ends_of_time(shop):
+    path = f"{policy_path(shop.program())}/shadow"
+    refused(shop.get(path, to="0001-01-01T00:00:00Z"), 400, "invalid_request", "to")
+    for ends in ({"to": "1970-01-01T00:00:00.001Z"}, {"to": "9999-12-31T23:59:59.999Z"}):
+        assert shop.get(path, **ends).json()["decisions"] == 0
+
+
 def test_a_strangers_program_cannot_be_replayed(shop, stranger):
     path = policy_path(shop.program())
     refused(stranger.post(f"{path}/backtest"), 404, "not_found")
     refused(stranger.get(f"{path}/shadow"), 404, "not_found")
+
+
+def test_one_back_test_at_a_time_and_everything_else_meanwhile(shop, application):
+    program = shop.program()
+    john, path = shop.affiliate(program), policy_path(program)
+    with application.state.api_house.backtesting:
+        for answer in (shop.post(f"{path}/backtest"), shop.get(f"{path}/shadow")):
+            refused(answer, 503, "overloaded")
+            assert (
+                answer.headers["Retry-After"] == "10" and "back-test is running" in answer.json()["message"]
+            )
+        assert shop.conversion(program) and shop.get(path).status_code == 200
+        assert shop.get(f"/v1/affiliates/{john['id']}").status_code == 200
+    assert shop.post(f"{path}/backtest").json()["decisions"] == 1  # the control
+
+
+def test_a_back_test_keeps_others_out_until_it_ends_however_it_ends(settings, merchant, clock):
+    running = []
+
+    def watched():
+        running.append(made.state.api_house.backtesting.locked())
+        return clock()
+
+    made = app.create(settings, watched, os.urandom)
+    with TestClient(made) as client:
+        shop = Merchant(client, merchant)
+        path = policy_path(shop.program())
+        for body, status in (({}, 200), ({"policy": {"review_at": "x"}}, 400), ({}, 200)):
+            del running[:]
+            assert shop.post(f"{path}/backtest", body).status_code == status
+            assert True in running
+        assert not made.state.api_house.backtesting.locked()

@@ -123,6 +123,19 @@ def test_decisions_make_its_precision(shop, tests):
     assert reports(shop)["email.test_pattern"]["confirmed"] == 2
 
 
+def test_what_a_signed_report_displaced_is_not_decided(shop, program, affiliate):
+    report = {"program_id": program["id"], "conversion_type": "purchase", "ref_code": "JOHN123"}
+    report |= {"customer_email": "test1@shop.example.com", "revenue_amount": 99.99}
+    for kind in ("publishable_key", "secret_key"):
+        key = {"Authorization": f"Bearer {shop.keys[kind]}"}
+        assert shop.post("/v1/track-conversion", report, headers=key).status_code == 200
+    found = reports(shop)["email.test_pattern"]
+    assert [found["hits"]["total"], found["decided"], found["undecided"]] == [2, 0, 1]
+    (displaced,) = shop.get("/v1/conversions", status="rejected").json()["data"]
+    shop.post(f"/v1/conversions/{displaced['id']}/reopen")
+    assert reports(shop)["email.test_pattern"]["decided"] == 0
+
+
 def test_hits_are_told_by_what_followed(shop, program, affiliate):
     path = f"/v1/programs/{program['id']}/policy"
     for number, overrides in enumerate(
@@ -154,7 +167,7 @@ def test_what_is_held_adds_up_to_the_queue(shop, program, affiliate, tests):
         ({"created_to": "2026-09-21T14:13:20Z"}, 0),
         ({"created_to": "2026-09-21T14:13:20.001Z"}, 1),
         ({"created_from": "2026-09-21T14:14:20Z", "created_to": "2026-09-21T14:16:20Z"}, 2),
-        ({"created_from": "0001-01-01T00:00:00Z", "created_to": "9999-12-31T23:59:59Z"}, 8),
+        ({"created_from": "1970-01-01T00:00:00Z", "created_to": "9999-12-31T23:59:59Z"}, 8),
         ({"program_id": "prog_unknown"}, 0),
     ],
 )

@@ -1,22 +1,23 @@
 """What would have been different: each decision that comes out otherwise, their sums, and some in sentences."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from refledger.core.fraud.catalogue import BY_CODE
-from refledger.core.fraud.replay import Decision, Outcome
+from refledger.core.fraud.replay import Decision, Outcome, Policies
 from refledger.core.money import as_object, to_text
 from refledger.core.refusals import Reason
 from refledger.core.times import to_text as time_text
 
 EXAMPLES = 3  # of each transition
+Named = tuple[str, str]  # an affiliate's name and referral code
 _STRICTNESS = {"accepted": 0, "review": 1, "refused": 2}
 _KNOCK_ON = {Reason.RATE_LIMITED.value: "limit", Reason.DUPLICATE.value: "duplicate"}
 
 
 class Flip(NamedTuple):
     """`signal`: what leads to it, or `limit` or `duplicate` where another flip does. Money is None where an attempt of
-    an earlier version has not kept it.
+    an earlier version has not kept it. `review_at` and `refuse_at` are the changed policy's.
     """
 
     id: str
@@ -32,11 +33,14 @@ class Flip(NamedTuple):
     old_score: int
     new_score: int
     later: str
+    review_at: int | None
+    refuse_at: int | None
 
 
-def flip(decision: Decision, old: Outcome, new: Outcome) -> Flip | None:
+def flip(decision: Decision, old: Outcome, new: Outcome, changed_to: Policies) -> Flip | None:
     if old.code == new.code or old.state == new.state:
         return None
+    policy = changed_to(decision.kept.policy)
     return Flip(
         decision.id,
         decision.object,
@@ -51,6 +55,8 @@ def flip(decision: Decision, old: Outcome, new: Outcome) -> Flip | None:
         old.score,
         new.score,
         decision.later,
+        policy.review_at,
+        policy.refuse_at,
     )
 
 
@@ -119,6 +125,7 @@ _WAS = {"accepted": "was accepted", "review": "was held for review", "refused": 
 _WOULD = {"accepted": "be accepted", "review": "be held for review", "refused": "be refused"}
 _LATER = {
     "undecided": "The merchant has not decided yet.",
+    "superseded": "A report signed by the merchant's server took its place.",
     "left": "The merchant left it at that.",
     "accepted_attempt": "The merchant accepted it after all.",
     "approved": "The merchant approved it later.",
@@ -127,26 +134,27 @@ _LATER = {
 }
 
 
-def examples(flips: Iterable[Flip], currency: str) -> list[dict[str, Any]]:
-    """Of each transition those that are worth the most."""
+def examples(flips: Iterable[Flip], currency: str, named: Mapping[str, Named]) -> list[dict[str, Any]]:
+    """Of each transition those that are worth the most. `named`: who the affiliates are, by id."""
     groups: dict[tuple[str, str], list[Flip]] = {}
     for each in flips:
         groups.setdefault((each.old, each.new), []).append(each)
     found = []
     for (old, new), members in sorted(groups.items()):
         members.sort(key=lambda each: (-(each.revenue_minor or 0), each.at_ms, each.id))
-        sentences = [_sentences(each, currency) for each in members[:EXAMPLES]]
+        sentences = [_sentences(each, currency, named) for each in members[:EXAMPLES]]
         found.append({"from": old, "to": new, "sentences": sentences})
     return found
 
 
-def _sentences(each: Flip, currency: str) -> str:
+def _sentences(each: Flip, currency: str, named: Mapping[str, Named]) -> str:
+    name, ref_code = named[each.affiliate_id]
     what = each.type or "report"
     if each.revenue_minor:
         what += f" of {to_text(each.revenue_minor, currency)} {currency}"
     return (
-        f"The {what} {each.id} of {time_text(each.at_ms)[:10]}, for {each.affiliate_id}, {_WAS[each.old]} and would "
-        f"{_WOULD[each.new]}: {_why(each)}. {_decided(each.later)}"
+        f"The {what} {each.id} of {time_text(each.at_ms)[:10]}, for {name} ({ref_code}, {each.affiliate_id}), "
+        f"{_WAS[each.old]} and would {_WOULD[each.new]}: {_why(each)}. {_decided(each.later)}"
     )
 
 
@@ -160,7 +168,17 @@ def _why(each: Flip) -> str:
     scores = f"score {each.new_score}"
     if each.new_score != each.old_score:
         scores += f" instead of {each.old_score}"
+    scores += _threshold(each, stricter)
     return f"{notice} ({each.signal}, {scores})" if stricter else f"no longer for {each.signal} ({scores})"
+
+
+def _threshold(each: Flip, stricter: bool) -> str:
+    """Of the changed policy, where the score reaches it, or reaches it no longer."""
+    state = each.new if stricter else each.old
+    at, what = (each.refuse_at, "refused") if state == "refused" else (each.review_at, "held for review")
+    if at is None:
+        return "" if stricter else f"; no score is {what}"
+    return f"; {what} from {at} points on" if (each.new_score >= at) == stricter else ""
 
 
 def _decided(later: str) -> str:

@@ -1,4 +1,4 @@
-"""From findings to a verdict, and from the verdict to the record it is explained from.
+"""From findings to a verdict, and from the verdict to the record it is explained from (`sentences`).
 
 Score: the sum over families of the family's largest counted points, at most 100. One family is one suspicion,
 however many of its signals say so.
@@ -200,41 +200,3 @@ def _entry(code: str, state: str, **more) -> dict:
         **more,
         "notice": signal.notice if signal else "a signal of an earlier version",
     }
-
-
-class _Lenient(dict):
-    """Evidence of an earlier version may lack what a sentence asks for; say so instead of failing."""
-
-    def __missing__(self, key: str) -> str:
-        return "?"
-
-
-def explain(record: dict) -> list[str]:
-    """Plain sentences, for the merchant: one per fired signal, then what followed from them."""
-    sentences = [_sentence(each) for each in record.get("fired", ())]
-    if record.get("allowed"):
-        sentences.append("An allow entry of the merchant covers this report.")
-    return [*sentences, _conclusion(record)] if sentences else []
-
-
-def _sentence(fired: dict) -> str:
-    signal = BY_CODE.get(fired["code"])
-    template = signal.says if signal else f"{fired['code']} was noticed."
-    says = template.format_map(_Lenient(fired.get("evidence") or {}))
-    if fired["mode"] == "shadow":
-        return f"{says} (Recorded only: the signal is being tried out.)"
-    return f"{says} ({fired['counted']} points)" if fired["counted"] else says
-
-
-def _conclusion(record: dict) -> str:
-    score, leading = record["score"], record.get("leading")
-    if record["outcome"] == "clear":
-        return f"Together {score} points: nothing followed from it."
-    verb, threshold = {
-        "refuse": ("is refused", record.get("refuse_at")),
-        "review": ("goes to a person for review", record.get("review_at")),
-    }[record["outcome"]]
-    action = next((each["action"] for each in record["fired"] if each["code"] == leading), None)
-    if action == record["outcome"]:
-        return f"The report {verb} for that."
-    return f"Together {score} points: from {threshold} points on, a report {verb}."

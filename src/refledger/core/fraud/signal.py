@@ -40,8 +40,8 @@ def failed(error: Exception) -> Finding:
 class Signal:
     """`points`: one number per level. `needs`: names out of INPUTS; without them the signal is not even asked.
 
-    `says`: the sentence for the merchant, filled from the evidence; it accuses nobody. `waivable`: False for
-    what an allow entry does not suppress.
+    `says`: the sentence for the merchant, filled from the evidence, where times get their units; it accuses nobody.
+    `waivable`: False for what an allow entry does not suppress.
     """
 
     code: str

@@ -17,7 +17,7 @@ def forget_customer(call: Caller, wanted: inputs.Forget) -> Response:
     """Erases a customer from the data of the key's mode; sums, statuses and explanations stay. Cannot be undone."""
     email = emails.parse(wanted.email)
     with call.house.database.read(call.tenant.merchant_id) as connection:
-        traces = forgetting.find(connection, call.tenant, email)
+        traces = forgetting.find(connection, call.tenant, email, call.now_ms(connection))
 
     def work(connection, now_ms):
         found = forgetting.erase(connection, call.tenant, traces, now_ms, call.house.entropy)

@@ -6,8 +6,9 @@ FastAPI routes, checks types and documents; before it come the key and the body,
 import asyncio
 import json
 import re
+import threading
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import orjson
@@ -44,6 +45,7 @@ class House:
         None
     )  # called on the event loop after every call that may have changed something
     public_url: str = ""  # where none is set, links are paths
+    backtesting: threading.Lock = field(default_factory=threading.Lock)  # held by the one that runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ Management calls carry a secret key as `Authorization: Bearer refv_sk_…`; its 
 conversions, attempts, clicks and balances are seen. Times are RFC 3339 in UTC; amounts are integers in minor units,
 with a decimal text beside them. Lists answer `{data, has_more, next_cursor}`, newest first.
 
-Every `POST` may carry an `Idempotency-Key`: the same key with the same body gives the first answer again, with
-`Idempotent-Replayed: true`; with another body it is 422.
+Every `POST` that changes something may carry an `Idempotency-Key`: the same key with the same body gives the first
+answer again, with `Idempotent-Replayed: true`; with another body it is 422.
 """
 
 _ERRORS = {
@@ -29,8 +29,10 @@ _ERRORS = {
     "404": "Nothing of yours has this id.",
     "409": "It conflicts with what is there: something taken, or an illegal step.",
     "422": "The Idempotency-Key came before with another body.",
-    "503": "The database cannot serve now; nothing was stored.",
+    "503": "Too busy, or the database cannot serve now; nothing was stored.",
 }
+# It is a `POST` for its body's sake, and changes nothing.
+READING = {"/v1/programs/{program_id}/policy/backtest"}
 
 
 def install(app: FastAPI) -> None:
@@ -76,14 +78,16 @@ _NAMED_IN_BODY = {"/v1/refunds", "/v1/disputes"}
 
 
 def _complete(path: str, method: str, operation: Document) -> None:
-    """What every operation of the management API has: the key, the errors, on POST the idempotency key."""
+    """What every operation of the management API has: the key, the errors; where a POST changes something, the
+    idempotency key.
+    """
     operation["security"] = [{"secret_key": []}]
     codes = {"400", "401", "503"}
     if "{" in path or path in _NAMED_IN_BODY:
         codes.add("404")
-    if method in ("post", "patch", "put"):
+    if method in ("post", "patch", "put") and path not in READING:
         codes.add("409")
-    if method == "post":
+    if method == "post" and path not in READING:
         codes.add("422")
         operation.setdefault("parameters", []).append(
             {

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Body, Path, Query, Response
 
+from refledger.core.refusals import Reason, Refusal, Refused
 from refledger.services import catalogue, policies
 from refledger.services.backtest import AT_THE_DOOR, Question, backtest
 from refledger.web.api import inputs, render
@@ -12,6 +13,8 @@ from refledger.web.api.door import Call, Caller, router
 from refledger.web.api.fields import Overrides
 
 routes = router()
+
+BUSY = "Another back-test is running; try again shortly, or run `refledger backtest` where the database is"
 
 _Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
@@ -105,5 +108,12 @@ def shadow_report(call: Caller, program_id: str, query: Annotated[inputs.ShadowQ
 
 
 def _backtest(call: Call, question: Question) -> Response:
-    now_ms = call.house.clock()
-    return call.read(lambda connection: backtest(connection, call.tenant, question, now_ms, AT_THE_DOOR))
+    """One at a time in this process: it computes for seconds, and holds a connection and the interpreter meanwhile."""
+    running = call.house.backtesting
+    if not running.acquire(blocking=False):
+        raise Refused(Refusal(Reason.OVERLOADED, BUSY, retry_after_s=round(AT_THE_DOOR.seconds)))
+    try:
+        now_ms = call.house.clock()
+        return call.read(lambda connection: backtest(connection, call.tenant, question, now_ms, AT_THE_DOOR))
+    finally:
+        running.release()

@@ -104,8 +104,8 @@ class Flip(Shown):
     commission: Money | None
     score: FlipScore
     decided: str = Field(
-        description="What was decided later: `approved`, `rejected:…` with the reason, `refunded`, `chargeback`, "
-        "`undecided`; of an attempt `accepted_attempt` or `left`."
+        description="What was decided later: `approved`, `rejected:…` with the reason, `superseded` (by a "
+        "signed report), `refunded`, `chargeback`, `undecided`; of an attempt `accepted_attempt` or `left`."
     )
 
 
@@ -127,6 +127,8 @@ class FlipsBySignal(FlipTotal):
 
 class FlipsByAffiliate(FlipTotal):
     affiliate_id: str
+    name: str
+    ref_code: str
     decided: dict[str, FlipSums]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from refledger.core import affiliate_explanations
-from refledger.core.explanations import explain, explain_events
+from refledger.core.explanations import explain
 from refledger.core.fraud import policy as rules
 from refledger.core.fraud import scoring
 from refledger.core.fraud.policy import DEFAULT_VERSION
@@ -226,7 +226,7 @@ def conversion_whole(row: Row, mode: str) -> Row:
     return {
         **conversion(row, mode),
         "decision_record": _expanded(record),
-        "explanation": explain(record) + explain_events(events),
+        "explanation": explain(record, events),
         "explanation_for_affiliate": affiliate_explanations.explain(record, events),
         "entries": [entry(each, mode) for each in row["entries"]],
         "events": events,

@@ -86,7 +86,9 @@ class SignalReport(Shown):
     code: str
     notice: str
     hits: Hits
-    decided: int = Field(description="Approved or rejected by now, for whatever reason.")
+    decided: int = Field(
+        description="Approved or rejected by now, for whatever reason; not what a signed report displaced."
+    )
     confirmed: int = Field(description="Rejected as `fraud`, `test` or `duplicate_customer`.")
     cleared: int = Field(description="Approved by somebody, or rejected as `not_fraud`.")
     undecided: int
@@ -154,7 +156,7 @@ def _report(found: Usefulness, mode: str) -> dict[str, Any]:
         "decided": found.decided,
         "confirmed": found.confirmed,
         "cleared": found.cleared,
-        "undecided": total - found.decided,
+        "undecided": found.undecided,
         "precision": precision and {name: round(share, 4) for name, share in precision._asdict().items()},
         "waiting": found.held,
         "held": [render.money(minor, currency) for currency, minor in sorted(found.held_minor.items())],

@@ -15,6 +15,6 @@ SIGNALS = (
         "two or more confirmed frauds of this affiliate",
         confirmed_fraud,
         (25,),
-        "{confirmed} conversions of this affiliate were confirmed as fraud within {days} days.",
+        "{confirmed} conversions of this affiliate were confirmed as fraud within {days}.",
     ),
 )

@@ -17,7 +17,7 @@ SIGNALS = (
         "an equal coupon sale without any identity, shortly before",
         possible_duplicate,
         (40,),
-        "An equal sale with the same coupon came within {minutes} minutes, and nothing tells the two apart.",
+        "An equal sale with the same coupon came within {minutes}, and nothing tells the two apart.",
         waivable=False,
     ),
 )

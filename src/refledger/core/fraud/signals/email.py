@@ -137,7 +137,7 @@ SIGNALS = (
         "one mailbox under several spellings",
         mailbox_reuse,
         (50, 70),
-        "The same mailbox was used under {spellings} different spellings in this program within {days} days.",
+        "The same mailbox was used under {spellings} different spellings in this program within {days}.",
         _NEEDS,
     ),
     Signal(
@@ -145,7 +145,7 @@ SIGNALS = (
         "customers whose addresses differ only in a trailing number",
         sequence,
         (45,),
-        "{customers} customers of this affiliate within {days} days differ only by a number in the address.",
+        "{customers} customers of this affiliate within {days} differ only by a number in the address.",
         _NEEDS,
     ),
     Signal(

@@ -81,7 +81,7 @@ def same_city_asn(case: Case) -> Finding:
         return NOT_IN_DATABASE
     if (place.city, operator.asn) not in theirs:
         return CLEAR
-    return fired({"city": place.name, "operator": operator.name})
+    return fired({"city": place.name, "operator": operator.name or f"AS{operator.asn}"})
 
 
 def _origins(case: Case) -> list[Origin]:

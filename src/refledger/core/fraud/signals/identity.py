@@ -50,7 +50,7 @@ SIGNALS = (
         "several customers of one affiliate at one private domain",
         domain_cluster,
         (15,),
-        "{customers} customers of this affiliate within {days} days have addresses at {domain}.",
+        "{customers} customers of this affiliate within {days} have addresses at {domain}.",
         ("email",),
     ),
 )

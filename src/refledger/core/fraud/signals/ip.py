@@ -81,7 +81,7 @@ SIGNALS = (
         "several mailboxes of one affiliate's customers from one address",
         many_mailboxes,
         (45,),
-        "{mailboxes} customers of this affiliate came from one internet address within {hours} hours.",
+        "{mailboxes} customers of this affiliate came from one internet address within {hours}.",
         ("email", "address"),
     ),
     # About the installation, not about the person.

@@ -70,7 +70,7 @@ def _travel(start: str, there: Place | Whereabouts, here: Place, elapsed_ms: int
     # Not divided: no time at all is the fastest.
     if km < FAR_KM or km * HOUR_MS <= FASTEST_KM_PER_HOUR * elapsed_ms:
         return CLEAR
-    return fired({"km": int(km), "hours": round(elapsed_ms / HOUR_MS, 2), "between": start})
+    return fired({"km": int(km), "seconds": elapsed_ms / 1000, "between": start})
 
 
 def _distance_km(there: Place | Whereabouts, here: Place) -> float:
@@ -92,7 +92,7 @@ SIGNALS = (
         "two places sooner than anyone travels",
         impossible_travel,
         (50,),
-        "The report came from at least {km} km away, {hours} hours after the {between}: faster than anyone travels.",
+        "The report came from at least {km} km away, {seconds} after the {between}: faster than anyone travels.",
         ("address", "origin"),
     ),
 )

@@ -52,7 +52,7 @@ SIGNALS = (
         "a program's library instead of a browser",
         http_library,
         (60,),
-        "No browser made the sale, but a program's library, by its own word ({kind}).",
+        "No browser made the report, but a program's library, by its own word ({kind}).",
         ("agent",),
     ),
     Signal(
@@ -68,7 +68,7 @@ SIGNALS = (
         "several mailboxes of one affiliate's customers with one browser in one network",
         cluster,
         (25,),
-        "{mailboxes} customers of this affiliate within {hours} hours have the same browser in the same network.",
+        "{mailboxes} customers of this affiliate within {hours} have the same browser in the same network.",
         ("email", "address", "agent"),
     ),
 )
