@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from refledger.core import reversals
-from refledger.core.commissions import reckon
+from refledger.core.commissions import adjusted_share, reckon
 from refledger.core.conversions import shown_status
 from refledger.core.events import EventType
 from refledger.core.ledger import State, target
@@ -120,8 +120,11 @@ def _is_plain(brief: Brief, sums: Sums | None) -> bool:
 @lru_cache(maxsize=50_000)
 def _is_allowed(kept: str, conversion_type: str, revenue_minor: int, minor: int, currency: str) -> bool:
     """Whether it is the recorded commission, and what the recorded terms allow. Prices repeat, reckoned once."""
-    recorded = _read(f"{{{kept}")
-    if recorded is None or (recorded["minor"], recorded["revenue_minor"]) != (minor, revenue_minor):
+    record = _read(f"{{{kept}")
+    if record is None or "share" in record:
+        return False
+    recorded = record["commission"]
+    if (recorded["minor"], recorded["revenue_minor"]) != (minor, revenue_minor):
         return False
     return reckon(recorded["terms"], conversion_type, revenue_minor, currency)[0] == minor
 
@@ -166,10 +169,12 @@ def _examine(
         record = _read(records.get(conversion_id))
         yield from _state_of(conversion, happened)
         yield from _facts_of(conversion, refunds[conversion_id], disputes[conversion_id])
+        yield from _told_of(conversion, refunds[conversion_id], disputes[conversion_id], happened)
         if record is None:
             yield f"conversion {conversion_id}: its decision record is missing or cannot be read"
             continue
-        yield from _amounts_of(conversion, record, happened)
+        yield from _amounts_of(conversion, record["commission"], happened)
+        yield from _shares_of(conversion, shares[conversion_id], record.get("share"))
         yield from _entries_of(
             conversion, mine, targets(conversion, shares[conversion_id], records[conversion_id])
         )
@@ -177,7 +182,8 @@ def _examine(
 
 def _read(text: str | None) -> Row | None:
     try:
-        return orjson.loads(text or "")["commission"]
+        record = orjson.loads(text or "")
+        return record if "terms" in record["commission"] else None
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
 
@@ -261,3 +267,24 @@ def _amounts_of(conversion: Row, recorded: Mapping[str, Any], happened: list[Row
     allowed, arithmetic = reckon(recorded["terms"], *what)
     if allowed != conversion["commission_minor"]:
         yield f"{of}: its commission is {conversion['commission_minor']}, its terms allow {allowed} ({arithmetic})"
+
+
+def _told_of(conversion: Row, refunds: list[Row], disputes: list[Row], happened: list[Row]) -> Iterator[str]:
+    """Each refund and dispute is told of by an event, and each that is told of is there."""
+    told = [orjson.loads(event["told"]) for event in happened if event["told"]]
+    for name, rows, migrated in (("refund", refunds, "ref_"), ("dispute", disputes, "dis_")):
+        ids = {each["id"] for each in rows} - {f"{migrated}{conversion['id'][5:]}"}  # of earlier versions
+        for each in sorted(ids ^ {each[f"{name}_id"] for each in told if f"{name}_id" in each}):
+            yield f"conversion {conversion['id']}: {name} {each} is not both recorded and told of by an event"
+
+
+def _shares_of(conversion: Row, shares: list[Row], recorded: Mapping[str, Any] | None) -> Iterator[str]:
+    """What recruiters earn is the recorded share, and what its terms allow."""
+    of = f"conversion {conversion['id']}"
+    wanted = [(recorded["affiliate_id"], recorded["terms"])] if recorded else []
+    if [(share["affiliate_id"], orjson.loads(share["terms"])) for share in shares] != wanted:
+        yield f"{of}: its shares are not those of its decision record"
+    for share in shares:
+        if share["commission_minor"] != (allowed := adjusted_share(share, conversion)):
+            minor = share["commission_minor"]
+            yield f"{of}: the share of {share['affiliate_id']} is {minor}, its terms allow {allowed}"

@@ -62,6 +62,8 @@ def _of_merchant(connection: Connection, merchant_id: str, tell: Tell) -> Iterat
 def _standings(connection: Connection, merchant_id: str, totals: Totals) -> Iterator[str]:
     """Stored balances are the sums of entries, sum to zero, and the counters are those of the conversions."""
     sums = totals.held
+    places = proof.affiliates_of(connection, merchant_id)
+    wanted = {(each, mode): place for each, place in places.items() for mode in ("live", "test")}
     for standing in proof.standings_of(connection, merchant_id):
         place = (standing["affiliate_id"], standing["mode"])
         of = f"affiliate {standing['affiliate_id']} ({standing['mode']})"
@@ -72,6 +74,8 @@ def _standings(connection: Connection, merchant_id: str, totals: Totals) -> Iter
                 yield f"{of}: {account} holds {held[account]}, its entries sum to {summed.get(account, 0)}"
         for account in sorted(summed.keys() - held.keys()):
             yield f"{of}: entries name an unknown account, {account}"
+        if wanted.pop(place, None) != (standing["program_id"], standing["currency"]):
+            yield f"{of}: the standing is not in an affiliate's program and its currency"
         if sum(held.values()):
             yield f"{of}: the accounts sum to {sum(held.values())}, not to 0"
         for account in _NOT_NEGATIVE:
@@ -79,6 +83,8 @@ def _standings(connection: Connection, merchant_id: str, totals: Totals) -> Iter
                 yield f"{of}: {account} is below 0"
         if [standing["accepted_count"], standing["verified_count"]] != totals.counts.pop(place, [0, 0]):
             yield f"{of}: the counters of accepted conversions are not those of the conversions"
+    for affiliate_id, mode in wanted:
+        yield f"affiliate {affiliate_id} ({mode}): the standing is missing"
     for affiliate_id, mode, currency in sums:
         yield f"affiliate {affiliate_id} ({mode}): entries in {currency} without a standing in that currency"
     for affiliate_id, mode in totals.counts:

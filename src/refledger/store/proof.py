@@ -11,12 +11,14 @@ from refledger.core.events import EventType
 from refledger.store.engine import Connection
 from refledger.store.ledger import Pair
 from refledger.store.schema import (
+    affiliates,
     conversions,
     decisions,
     disputes,
     entries,
     events,
     metadata,
+    programs,
     refunds,
     seals,
     shares,
@@ -320,6 +322,26 @@ _OF_PAYOUTS = Query(
         entries.c.credit,
     )
 )
+
+
+_AFFILIATES = Query(
+    select(affiliates.c.id, programs.c.id, programs.c.currency)
+    .select_from(
+        affiliates.join(
+            programs,
+            and_(
+                programs.c.merchant_id == affiliates.c.merchant_id,
+                programs.c.id == affiliates.c.program_id,
+            ),
+        )
+    )
+    .where(affiliates.c.merchant_id == bindparam("merchant_id"))
+)
+
+
+def affiliates_of(connection: Connection, merchant_id: str) -> dict[str, tuple[str, str]]:
+    """Affiliate id → their program and its currency."""
+    return {row[0]: row[1:] for row in _AFFILIATES.rows(connection, merchant_id=merchant_id)}
 
 
 def standings_of(connection: Connection, merchant_id: str) -> list[Row]:
