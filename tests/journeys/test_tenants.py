@@ -24,9 +24,16 @@ BODIES = {
     ("post", "/v1/programs/{program_id}/coupons"): {"affiliate_id": f"aff_{UNKNOWN}", "code": "CODE"},
     ("post", "/v1/conversions/bulk"): {"action": "approve", "ids": [f"conv_{UNKNOWN}"]},
     ("post", "/v1/lists"): {"action": "block", "kind": "domain", "value": "x.example"},
+    ("post", "/v1/conversions/{conversion_id}/adjust"): {"revenue_amount": "1.00"},
+    ("post", "/v1/payouts/{payout_id}/items/{affiliate_id}/failed"): {"reason": "account closed"},
 }
 NUMBERS = {"version": "1"}  # in paths behind an id: the owner has what is counted so
-MODAL = {"conversion_id", "attempt_id"}  # the rest is shared by a merchant's live and test keys
+MODAL = {
+    "conversion_id",
+    "attempt_id",
+    "payout_id",
+    "dispute",
+}  # the rest is shared by a merchant's live and test keys
 
 
 class World:
@@ -36,7 +43,7 @@ class World:
         self.http, self.document = http, application.openapi()
         self.owner, self.stranger = Merchant(http, made()), Merchant(http, made())
         self.tester = Merchant(http, self.owner.keys, "test")
-        self.program = self.owner.program(slug="owner")
+        self.program = self.owner.program(slug="owner", limits={"hourly": 10})
         john = self.owner.affiliate(self.program)
         self.owner("PUT", f"/v1/programs/{self.program['id']}/policy", {"review_at": 50})
         assert self.owner.track(self.program, ref_code="NOBODY").status_code == 404
@@ -48,7 +55,20 @@ class World:
             "conversion_id": self.owner.conversion(self.program),
             "attempt_id": self.owner.get("/v1/attempts").json()["data"][0]["id"],
             "entry_id": self.owner.made("/v1/lists", block)["id"],
+            "payout_id": self._payout(),
+            "dispute": self._dispute(),
         }
+
+    def _payout(self):
+        paid = self.owner.conversion(self.program, customer_email="paid@example.com")
+        assert self.owner.post(f"/v1/conversions/{paid}/approve").status_code == 200
+        return self.owner.made("/v1/payouts", {"program_id": self.program["id"]})["id"]
+
+    def _dispute(self):
+        disputed = self.owner.conversion(
+            self.program, coupon_code="SAVE20", customer_email="sorry@example.com"
+        )
+        return self.owner.made("/v1/disputes", {"dispute_id": "dp_1", "conversion_id": disputed})["id"]
 
     def calls(self):
         """(method, path template, names of the ids in it) of all calls that need a secret key."""
@@ -67,7 +87,8 @@ def told(response):
     headers = {
         name: value for name, value in response.headers.items() if name not in ("x-request-id", "date")
     }
-    body = response.json() if response.content else None
+    is_json = response.headers.get("content-type", "").startswith("application/json")
+    body = response.json() if is_json else response.text
     if isinstance(body, dict):
         body.pop("request_id", None)
     return response.status_code, headers, body

@@ -289,9 +289,13 @@ def test_tenants_never_meet(shop, stranger, application):
         "attempt_id": attempt_id(shop, program),
         "entry_id": shop.made("/v1/lists", {"action": "block", "kind": "domain", "value": "x.example"})["id"],
     }
+    assert shop.post(f"/v1/conversions/{foreign['conversion_id']}/approve").status_code == 200
+    foreign["payout_id"] = shop.made("/v1/payouts", {"program_id": program["id"]})["id"]
     bodies = {
         "/v1/programs/{program_id}/affiliates": {"email": "x@affiliate.example"},
         "/v1/programs/{program_id}/coupons": {"affiliate_id": john["id"], "code": "X"},
+        "/v1/conversions/{conversion_id}/adjust": {"revenue_amount": "1.00"},
+        "/v1/payouts/{payout_id}/items/{affiliate_id}/failed": {"reason": "account closed"},
     }
     tried = 0
     for path, item in application.openapi()["paths"].items():
