@@ -1,7 +1,7 @@
 """Fields as the API reads them: annotated types whose messages a merchant can act on."""
 
 import re
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -13,6 +13,7 @@ from refledger.core.fraud.catalogue import SIGNALS
 from refledger.core.fraud.policy import ACTIONS, MODES, MOST_NOTE, MOST_POINTS
 from refledger.core.fraud.presets import NEWEST, PRESETS
 from refledger.core.money import CURRENCIES
+from refledger.core.ranges import network
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?\Z")
 _CODE = re.compile(r"[A-Za-z0-9._-]{3,64}\Z")
@@ -20,6 +21,10 @@ _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\Z")
 _POLICY_NAME = re.compile(r"(?:\d{1,9}|[a-z]{1,20}(?:-\d{1,4})?)\Z", re.ASCII)
 _DECIMAL = re.compile(r"\d{1,20}(?:\.\d{1,10})?\Z", re.ASCII)
+
+
+# What the largest networks of one owner have: a typing error is wider.
+_WIDEST_OWN = {4: 8, 6: 19}
 
 
 def text(most: int, least: int = 1):
@@ -111,10 +116,10 @@ def _allowed_origin(value: str) -> str:
 
 
 def _known_address(value: str) -> str:
-    try:
-        return str(ip_network(value, strict=False)) if "/" in value else str(ip_address(value))
-    except ValueError:
-        raise ValueError("is no IP address or range, like 198.51.100.7 or 198.51.100.0/24") from None
+    net = network(value)
+    if net.prefixlen < _WIDEST_OWN[net.version]:
+        raise ValueError(f"is wider than /{_WIDEST_OWN[net.version]}: no affiliate has so many addresses")
+    return str(net) if "/" in value else str(net.network_address)
 
 
 def _time(value: Any) -> int:
