@@ -62,6 +62,14 @@ def test_a_policy_may_come_from_a_file(shell, shop):
         (("--policy", "stricter"), "neither a file nor one of the presets reference, lenient, strict"),
         (("--policy", "broken.json"), "is not usable JSON"),
         (("--policy", "wrong.json"), "policy.review_at must be a whole number"),
+        (("--policy", "deep.json"), "deep.json is nested too deeply"),
+        (("--policy", "list.json"), "policy must be an object"),
+        (("--policy", "long.json"), "a number has more than 100 digits"),
+        (("--policy", "binary.json"), "is not UTF-8 text"),
+        (("--policy", "/dev/zero"), "has more than 1,024 kB: no policy"),
+        (("--policy", ""), "--policy '' is neither a file"),
+        (("--policy", "."), "--policy '.' is neither a file"),
+        (("--to", "0001-01-01T00:00:00Z"), "--to is before 1970"),
         (("--program", "prog_x"), "there is no program prog_x"),
         (("--from", "yesterday"), "--from must be an RFC 3339 time"),
         (("--from", "2030-01-01T00:00:00Z", "--to", "2029-01-01T00:00:00Z"), "from must be before to"),
@@ -69,6 +77,10 @@ def test_a_policy_may_come_from_a_file(shell, shop):
 )
 def test_what_cannot_be_asked_ends_in_one_sentence(shell, shop, arguments, words):
     (shell.folder / "broken.json").write_text("{")
+    (shell.folder / "deep.json").write_text("[" * 200_000)
+    (shell.folder / "list.json").write_text("[]")
+    (shell.folder / "long.json").write_text('{"review_at": 1' + "0" * 5000 + "}")
+    (shell.folder / "binary.json").write_bytes(b"\xff\xfe")
     (shell.folder / "wrong.json").write_text('{"review_at": 0}')
     done = shell.run("backtest", *arguments)
     assert (done.returncode, done.stdout) == (1, "") and words in done.stderr

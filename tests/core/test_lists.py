@@ -45,6 +45,11 @@ def test_normalise(kind, value, normal):
         ("domain", "a b.de"),
         ("address_range", "81.2.69.0/33"),
         ("address_range", "home"),
+        ("address_range", "0.0.0.0/0"),
+        ("address_range", "::/0"),
+        ("address_range", "::ffff:0:0/96"),
+        ("address_range", "fe80::1%eth0"),
+        ("address_range", "fe80::%eth0/64"),
         ("affiliate", "  "),
         ("planet", "mars"),
     ],
@@ -65,8 +70,8 @@ def test_nonsense_is_named(kind, value):
         ("address_range", "81.2.69.160", True),
         ("address_range", "81.2.69.161", False),
         ("address_range", "81.2.0.0/16", True),
-        ("address_range", "0.0.0.0/0", True),
-        ("address_range", "::/0", False),
+        ("address_range", "0.0.0.0/1", True),
+        ("address_range", "::/1", False),
         ("affiliate", "aff_1", True),
         ("affiliate", "aff_2", False),
     ],
@@ -105,7 +110,7 @@ def test_programs_and_expiry():
 
 def test_nothing_known_matches_only_the_affiliate():
     assert (
-        found(entry("domain", "gmail.com"), entry("address_range", "::/0"), email=None, address=None) is None
+        found(entry("domain", "gmail.com"), entry("address_range", "::/1"), email=None, address=None) is None
     )
     assert found(entry("affiliate", "aff_1"), email=None, address=None) == "lst_1"
 

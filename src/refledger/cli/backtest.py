@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from refledger.cli.support import Sentence, opened_existing
-from refledger.core import times
+from refledger.core import exact_json, times
 from refledger.core.fraud.presets import NEWEST, PRESETS
 from refledger.core.refusals import Reason, Refused
 from refledger.services import merchants
@@ -22,6 +22,7 @@ from refledger.store import merchants as merchant_store
 from refledger.store import programs as program_store
 from refledger.store.engine import Connection, now_ms
 
+_MOST_POLICY_BYTES = 1024 * 1024  # as many as the API takes
 _MOST_SHOWN = 20  # affiliates; the JSON has them all
 
 
@@ -54,14 +55,17 @@ def run(
 def _overrides(policy: str | None) -> Any:
     if policy is None or policy in NEWEST or policy in PRESETS:
         return policy and {"preset": policy}
+    path = Path(policy)
+    if not policy or path.is_dir() or not path.exists():
+        raise Sentence(f"--policy {policy!r} is neither a file nor one of the presets {', '.join(NEWEST)}")
+    with path.open("rb") as file:
+        content = file.read(_MOST_POLICY_BYTES + 1)
+    if len(content) > _MOST_POLICY_BYTES:
+        raise Sentence(f"{policy} has more than {_MOST_POLICY_BYTES // 1024:,} kB: no policy")
     try:
-        return json.loads(Path(policy).read_text("utf-8"))
-    except FileNotFoundError:
-        raise Sentence(
-            f"--policy {policy} is neither a file nor one of the presets {', '.join(NEWEST)}"
-        ) from None
+        return exact_json.read(content)
     except ValueError as why:
-        raise Sentence(f"{policy} is not usable JSON: {why}") from None
+        raise Sentence(f"{policy} {why}") from None
 
 
 def _time(option: str, text: str | None) -> int | None:

@@ -7,6 +7,7 @@ Crawlers are known by their names, in our own words and in those of the list `cr
 import re
 from functools import lru_cache
 from importlib.metadata import version
+from unicodedata import normalize
 
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 from ua_parser import Domain, load_lazy_builtins
@@ -15,6 +16,7 @@ from ua_parser.regex import Resolver
 
 from refledger.core.mailboxes import digest
 
+_LETTERS = "NFKC"  # full-width and other forms of a letter are the letter
 LONGEST = 1024  # of the text looked at; the longest real ones have half as much
 
 # Bounded by words, for `Previewer` may be anything.
@@ -107,7 +109,9 @@ _SYSTEM = Resolver(([], load_lazy_builtins()[1], []))
 DATA_VERSIONS = {
     "crawler_user_agents": version("crawler-user-agents"),
     "ua_parser": version("ua-parser-builtins"),
-    "own_agents": digest([*(pattern for _, pattern in _OWN), *_PEOPLES, *_SYSTEMS, _DEVICE.pattern]),
+    "own_agents": digest(
+        [_LETTERS, *(pattern for _, pattern in _OWN), *_PEOPLES, *_SYSTEMS, _DEVICE.pattern]
+    ),
 }
 
 
@@ -125,8 +129,10 @@ def _automation(agent: str) -> str | None:
 
 
 def _plain(agent: str) -> str:
-    """Without halves of surrogate pairs, which Rust does not take for text."""
-    return agent.encode(errors="ignore").decode()
+    """In common letters: ｃｕｒｌ is curl. Without halves of surrogate pairs, which Rust does not take for text."""
+    if agent.isascii():
+        return agent
+    return normalize(_LETTERS, agent).encode(errors="ignore").decode()[:LONGEST]
 
 
 def system(agent: str) -> str | None:

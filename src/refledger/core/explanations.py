@@ -66,6 +66,15 @@ _LATER = {
 _BY_ITSELF = "It was approved by itself, as the program has it for what nobody has to look at."
 
 
+# By the kind of a list's entry; records did not always hold it.
+_NAMED = {
+    "mailbox": "the customer's mailbox",
+    "domain": "the domain of the customer's mailbox",
+    "address_range": "the customer's address",
+    "affiliate": "the affiliate",
+}
+
+
 class _Known(dict):
     def __missing__(self, name: str) -> str:
         return "unknown"
@@ -157,6 +166,10 @@ def _outcome(record: Mapping[str, Any]) -> list[str]:
     if status == "pending_review":
         return [
             f"It was accepted, for the merchant to look at first{f', because {because}' if because else ''}."
+        ]
+    if reason == Reason.BLOCKED and "kind" in (entry := record.get("list_entry", {})):
+        return [
+            f"It was refused because the merchant's block list names {_NAMED[entry['kind']]} (entry {entry['id']})."
         ]
     return _refusal(reason, outcome, fraud, because) if reason in _REFUSED else []
 

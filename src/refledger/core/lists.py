@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from refledger.core import emails
 from refledger.core.addresses import Address
 from refledger.core.emails import Email
+from refledger.core.ranges import network
 
 ACTIONS = ("allow", "block")
 KINDS = ("mailbox", "domain", "address_range", "affiliate")
@@ -57,14 +58,11 @@ def _domain(value: str) -> str:
 
 
 def _range(value: str) -> str:
-    try:
-        net = ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        raise ValueError("not an address range; write it like 198.51.100.0/24 or 198.51.100.7") from None
-    mapped = net.network_address.ipv4_mapped if net.version == 6 else None
-    if mapped and net.prefixlen >= 96:
-        # Addresses are unmapped before they are looked up, so a mapped range would never match.
-        net = ipaddress.ip_network(f"{mapped}/{net.prefixlen - 96}", strict=False)
+    net = network(value)
+    if not net.prefixlen:
+        raise ValueError(
+            "is the whole internet: to stop or admit everybody, pause the program or change its policy"
+        )
     return str(net)
 
 

@@ -8,7 +8,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 
 Range = tuple[int, int, int]  # version, first and last address as integers
 
@@ -77,6 +77,23 @@ def read_range(text: str) -> Range | None:
     if version == 6 and low >> 32 == high >> 32 == 0xFFFF:
         version, low, high = 4, low & 0xFFFFFFFF, high & 0xFFFFFFFF
     return None if high - low + 1 == 1 << _BITS[version] else (version, low, high)
+
+
+def network(text: str) -> IPv4Network | IPv6Network:
+    """As a merchant writes it, one address too; IPv4 written as IPv6 is IPv4. Raises ValueError in words."""
+    if "%" in text:
+        raise ValueError(
+            "has a zone, which means something on one machine alone: leave out what follows the %"
+        )
+    try:
+        net = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("is no IP address or range, like 198.51.100.7 or 198.51.100.0/24") from None
+    mapped = net.network_address.ipv4_mapped if net.version == 6 else None
+    if mapped and net.prefixlen >= 96:
+        # Addresses are unmapped before they are looked up, so a mapped range would never match.
+        return IPv4Network(f"{mapped}/{net.prefixlen - 96}", strict=False)
+    return net
 
 
 # Lists are long, and the library takes ten times as long for each line as these two.

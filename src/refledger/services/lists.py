@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from refledger.core import lists as rules
+from refledger.core.fingerprints import lock_number
 from refledger.core.ids import make_id
 from refledger.services.credentials import Tenant
-from refledger.services.notes import Entropy, invalid, not_found, note
+from refledger.services.notes import Entropy, invalid, not_found, note, taken
 from refledger.store import affiliates, programs
 from refledger.store import lists as store
-from refledger.store.engine import Connection
+from refledger.store.engine import Connection, hold
 
 Row = dict[str, Any]
 
@@ -33,13 +34,14 @@ def add_entry(
         errors["expires_at"] = "must be in the future"
     if errors:
         raise invalid(errors)
+    equal = {"action": wanted["action"], "kind": wanted["kind"], "value": value, "program_id": program_id}
+    hold(connection, [lock_number(f"{tenant.merchant_id}:lists")])
+    if there_is := store.equal_entry(connection, tenant.merchant_id, equal, now_ms):
+        raise taken("value", f"There is such an entry already: {there_is}")
     row = {
         "merchant_id": tenant.merchant_id,
         "id": make_id("list", now_ms, entropy(10)),
-        "program_id": program_id,
-        "action": wanted["action"],
-        "kind": wanted["kind"],
-        "value": value,
+        **equal,
         "note": wanted.get("note") or "",
         "expires_ms": expires_ms,
         "created_ms": now_ms,

@@ -1,6 +1,7 @@
 """What services of the management side have in common: saying which fields are wrong, and noting who changed what."""
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -13,15 +14,32 @@ from refledger.store.engine import Connection
 
 Entropy = Callable[[int], bytes]
 
+MOST_ERRORS = 20
+MOST_PATH = 80  # characters
+
 # Columns that are stand-ins for others, or told in another way.
 _UNTOLD = frozenset({"merchant_id", "id", "code_key", "policy_id", "terms_id", "created_ms"})
 
 
 def invalid(errors: Mapping[str, str]) -> Refused:
-    """Every wrong field at once: path → what is wrong with it."""
-    message = "; ".join(f"{path} {why}" for path, why in errors.items())
-    detail = {"errors": {path: [why] for path, why in errors.items()}}
-    return Refused(Refusal(Reason.INVALID_REQUEST, message, tuple(errors), detail=detail))
+    """Every wrong field at once, or the first of very many: path → what is wrong with it."""
+    told = {short_path(path): why for path, why in islice(errors.items(), MOST_ERRORS)}
+    message = "; ".join(f"{path} {why}" for path, why in told.items())
+    if more := len(errors) - len(told):
+        message += f"; and {more:,} more"
+    return Refused(
+        Refusal(
+            Reason.INVALID_REQUEST,
+            message,
+            tuple(told),
+            detail={"errors": {path: [told[path]] for path in told}},
+        )
+    )
+
+
+def short_path(path: str) -> str:
+    """A path as it is told: names in it are the caller's, and may be of any length."""
+    return path if len(path) <= MOST_PATH else f"{path[: MOST_PATH - 1]}…"
 
 
 def not_found() -> Refused:

@@ -1,5 +1,6 @@
 """Policy overrides of programs and affiliates: every change is a new version, none is ever altered."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from refledger.store import programs as program_store
 from refledger.store.engine import Connection
 
 Row = dict[str, Any]
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}\Z")
 
 
 def new_version(
@@ -100,8 +103,11 @@ def versions(
     return _told(connection, tenant, holder, rows), more
 
 
-def version(connection: Connection, tenant: Tenant, holder: Row, number: int) -> Row:
-    row = store.version(connection, tenant.merchant_id, *_place(holder), number)
+def version(connection: Connection, tenant: Tenant, holder: Row, number: str) -> Row:
+    """By its number as it is written: `01` is no version."""
+    row = None
+    if _NUMBER.match(number):
+        row = store.version(connection, tenant.merchant_id, *_place(holder), int(number))
     if row is None:
         raise not_found()
     return _told(connection, tenant, holder, [row])[0]
@@ -125,11 +131,9 @@ def named(
     for name in (old, new or str(in_force["version"] if in_force else 0)):
         if name in NEWEST or name in PRESETS:
             found.append((name, rules.merge(rules.DEFAULT, {"preset": name}).document))
-        elif name.isdigit():
-            row = version(connection, tenant, program, int(name)) if int(name) else None
-            found.append((name, effective(row)))
         else:
-            raise not_found()
+            row = None if name == "0" else version(connection, tenant, program, name)
+            found.append((name, effective(row)))
     return found
 
 

@@ -48,8 +48,8 @@ def decision_record(work: Work) -> dict[str, Any]:
         found["terms"]["recruiter_id"] = attribution.affiliate.recruiter_id
         found["terms"]["affiliate_version"] = attribution.affiliate.terms_id
         found["warnings"] = work.screened.warnings
-        if work.screened.listed:
-            found["list_entry"] = {"id": work.screened.listed.id, "action": work.screened.listed.action}
+        if listed := work.screened.listed:
+            found["list_entry"] = {"id": listed.id, "action": listed.action, "kind": listed.kind}
     elif isinstance(work.claim.report, Report):
         found["warnings"] = work.claim.report.warnings
     if work.verdict:

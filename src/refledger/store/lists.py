@@ -1,6 +1,6 @@
 """The merchant's allow and block lists."""
 
-from sqlalchemy import delete
+from sqlalchemy import delete, or_, select
 
 from refledger.store import rows
 from refledger.store.engine import Connection
@@ -17,6 +17,17 @@ def add_entry(connection: Connection, row: rows.Row) -> None:
 
 def entry(connection: Connection, merchant_id: str, entry_id: str) -> rows.Row | None:
     return rows.get(connection, list_entries, merchant_id, entry_id)
+
+
+def equal_entry(connection: Connection, merchant_id: str, wanted: rows.Row, now_ms: int) -> str | None:
+    """The id of one in force that is the same. `wanted`: column name → value."""
+    return connection.execute(
+        select(list_entries.c.id).where(
+            list_entries.c.merchant_id == merchant_id,
+            *(list_entries.c[name].is_not_distinct_from(value) for name, value in wanted.items()),
+            or_(list_entries.c.expires_ms.is_(None), list_entries.c.expires_ms > now_ms),
+        )
+    ).scalar()
 
 
 def remove_entry(connection: Connection, merchant_id: str, entry_id: str) -> None:

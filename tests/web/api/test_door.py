@@ -95,6 +95,12 @@ def test_long_strings_and_many_unknown_fields_are_refused_briefly(shop):
     assert len(refused(response, 400, "invalid_request")["fields"]) == 100
 
 
+def test_a_long_number_is_refused_in_plain_words(shop):
+    body = b'{"window_days": ' + b"1" * 5000 + b"}"
+    answer = refused(shop("POST", "/v1/programs", content=body), 400, "invalid_body")
+    assert answer["message"] == "The body is not usable JSON: a number has more than 100 digits"
+
+
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded", "x"])
 def test_json_is_read_under_any_content_type(shop, content_type):
     headers = {"Content-Type": content_type} if content_type else {}
@@ -150,6 +156,7 @@ def test_other_methods_are_named(shop):
         ("status=lost", "status"),
         ("type=lead", "type"),
         ("email=%00", "email"),
+        ("email=" + "x" * 321, "email"),
         ("program_id=" + "x" * 201, "program_id"),
         ("color=red", "color"),
         ("limit=5&limit=0", "limit"),
@@ -158,6 +165,10 @@ def test_other_methods_are_named(shop):
 def test_bad_queries_name_their_field(shop, query, field):
     body = refused(shop("GET", f"/v1/conversions?{query}"), 400, "invalid_request")
     assert body["fields"] == [field] and body["errors"][field]
+
+
+def test_the_longest_address_can_be_asked_for(shop):
+    assert shop.get("/v1/conversions", email=f"{'x' * 64}@{'y' * 255}").status_code == 200
 
 
 @pytest.mark.parametrize(

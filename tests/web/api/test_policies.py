@@ -61,8 +61,10 @@ def test_every_version_is_kept_with_who_made_it(shop, clock):
         shop.get(f"{path}/versions", limit=5, cursor=first["next_cursor"]).json()["data"]
         == listed["data"][1:]
     )
-    for number, status in ((4, 404), (0, 400), ("x", 400), (2**31, 400)):
-        assert shop.get(f"{path}/versions/{number}").status_code == status
+    for number in (4, 0, 2**31, -1, "x", "02", "+2", "%2B2", "2.0", "%202", "2_0", "٢"):
+        refused(shop.get(f"{path}/versions/{number}"), 404, "not_found")
+    for number, status in (("02", 404), (4, 404), ("2.0", 400), ("٢", 400)):
+        assert shop.get(f"{path}/diff", **{"from": number}).status_code == status
 
 
 def test_an_affiliates_versions_are_their_own(shop, stranger):
@@ -112,7 +114,8 @@ def test_what_is_compared_must_exist(shop):
     path = policy_path(shop.program())
     assert shop.get(f"{path}/diff", **{"from": "1"}).status_code == 404
     assert shop.get(f"{path}/diff", to="stricter").status_code == 404
-    assert shop.get(f"{path}/diff", to="-1").status_code == 400
+    answer = refused(shop.get(f"{path}/diff", to="-1"), 400, "invalid_request", "to")
+    assert answer["message"] == "to: must be the number of a version, or a preset's name"
 
 
 # ── back-tests ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -167,6 +170,40 @@ def test_what_is_in_shadow_mode_is_reported_as_if_it_held(shop):
 def test_a_back_test_that_cannot_be_is_refused_by_its_paths(shop, wanted, fields):
     path = f"{policy_path(shop.program())}/backtest"
     refused(shop.post(path, wanted), 400, "invalid_request", *fields)
+
+
+GARBAGE = {f"{number:06}{'x' * 40}": number for number in range(12_000)}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fields", "words"),
+    [
+        ({"": 1}, ['""'], '"" unknown; a policy has'),
+        ({"signals": {"": 1}}, ['signals.""'], 'signals."" no such signal'),
+        ({"signals": {"email.role": {"": 1}}}, ['signals.email.role.""'], "unknown; a signal has"),
+        ({"note": "a\x1bb"}, ["note"], "note has control characters"),
+        ({"note": "a\nb"}, ["note"], "note has control characters"),
+        ({"x" * 1000: 1}, ["x" * 79 + "…"], "x… unknown"),
+    ],
+)
+def test_what_is_wrong_with_a_policy_is_told_by_its_path(shop, overrides, fields, words):
+    path = policy_path(shop.program())
+    assert words in refused(shop("PUT", path, overrides), 400, "invalid_request", *fields)["message"]
+    assert shop("PUT", path, {"note": "plain – ünïcode"}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["programs/{id}/policy/backtest", "customers/forget", "lists", "programs"])
+def test_a_body_that_is_no_object_is_told_in_words(shop, path):
+    answer = refused(shop.post(f"/v1/{path.format(**shop.program())}", []), 400, "invalid_request", "body")
+    assert answer["message"] == "body: must be an object"
+
+
+def test_a_policy_of_garbage_is_answered_shortly(shop):
+    answer = shop("PUT", policy_path(shop.program()), {"signals": GARBAGE})
+    assert answer.json()["message"].endswith("; and 11,980 more")
+    assert len(answer.json()["fields"]) == len(answer.json()["errors"]) == 20 and len(answer.content) < 10_000
+    answer = shop.post("/v1/programs", {"name": "x", "y" * 500_000: 1})
+    assert answer.status_code == 400 and len(answer.content) < 10_000
 
 
 @pytest.mark.parametrize("path", ["conversions", "attempts", "clicks", "audit", "signals"])

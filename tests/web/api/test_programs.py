@@ -324,6 +324,12 @@ def test_own_terms_and_limits_come_and_go(shop):
         ({"commission": {"purchase": {"type": "fixed", "value": "0.001"}}}, ["commission.purchase.value"]),
         ({"known_addresses": ["300.1.1.1"]}, ["known_addresses.0"]),
         ({"known_addresses": ["198.51.100.0/24", "10.0.0.0/33"]}, ["known_addresses.1"]),
+        (
+            {"known_addresses": ["10.0.0.0/8", "0.0.0.0/0", "12.0.0.0/7"]},
+            ["known_addresses.1", "known_addresses.2"],
+        ),
+        ({"known_addresses": ["2000::/19", "::/0", "2000::/18"]}, ["known_addresses.1", "known_addresses.2"]),
+        ({"known_addresses": ["fe80::1%eth0"]}, ["known_addresses.0"]),
         ({"policy": {"signals": {"email.role": {"points": 101}}}}, ["policy.signals.email.role.points"]),
     ],
 )
@@ -336,8 +342,10 @@ def test_bad_affiliates_are_refused_with_every_field_named(shop, wanted, fields)
 
 
 def test_known_addresses_are_kept_in_one_spelling(shop):
-    john = shop.affiliate(shop.program(), known_addresses=["2001:DB8::1", "198.51.100.77/24"])
-    assert john["known_addresses"] == ["2001:db8::1", "198.51.100.0/24"]
+    john = shop.affiliate(
+        shop.program(), known_addresses=["2001:DB8::1", "198.51.100.77/24", "::ffff:1.2.3.4"]
+    )
+    assert john["known_addresses"] == ["2001:db8::1", "198.51.100.0/24", "1.2.3.4"]
 
 
 def test_a_paused_affiliate_earns_nothing(shop):
@@ -424,6 +432,41 @@ def test_a_blocked_domain_is_refused_until_the_entry_is_removed(shop, clock):
     assert shop.track(program).status_code == 200
     refused(shop("DELETE", f"/v1/lists/{entry['id']}"), 404, "not_found")
     assert actions(shop)[0] == "list_entry.removed"
+
+
+def test_an_equal_entry_is_one_too_many(shop, clock):
+    program = shop.program()
+    wanted = {
+        "action": "block",
+        "kind": "domain",
+        "value": "example.com",
+        "expires_at": "2026-09-21T14:13:25Z",
+    }
+    entry = shop.made("/v1/lists", wanted)
+    again = wanted | {"value": "@EXAMPLE.com", "note": "again", "expires_at": None}
+    assert entry["id"] in refused(shop.post("/v1/lists", again), 409, "conflict", "value")["message"]
+    for other in ({"action": "allow"}, {"program_id": program["id"]}, {"value": "example.org"}):
+        shop.made("/v1/lists", again | other)
+    assert shop.post("/v1/lists", again | {"program_id": program["id"]}).status_code == 409
+    clock.advance_s(10)
+    shop.made("/v1/lists", again)  # the first holds no more
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "words"),
+    [
+        ("domain", "example.com", "the domain of the customer's mailbox"),
+        ("address_range", "81.2.69.0/24", "the customer's address"),
+    ],
+)
+def test_a_blocked_report_is_explained_by_the_entry(shop, kind, value, words):
+    program = shop.program()
+    shop.affiliate(program)
+    entry = shop.made("/v1/lists", {"action": "block", "kind": kind, "value": value})
+    refused(shop.track(program, customer_ip="81.2.69.160"), 400, "blocked")
+    (attempt,) = shop.get("/v1/attempts").json()["data"]
+    told = shop.get(f"/v1/attempts/{attempt['id']}").json()["explanation"]
+    assert f"names {words} (entry {entry['id']})." in str(told)
 
 
 def test_an_entry_ends_when_it_says(shop, clock):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from refledger.core.exact_json import CONTROLS, NAMELESS
 from refledger.core.fraud.case import Case
 from refledger.core.fraud.catalogue import BY_CODE, SIGNALS
 from refledger.core.fraud.presets import NEWEST, PRESETS
@@ -69,7 +70,7 @@ class Policy:
 def validate(overrides: object) -> list[tuple[str, str]]:
     """What is wrong with an override document: (path, message) each; empty when nothing is."""
     if not isinstance(overrides, dict):
-        return [("", "a policy is an object")]
+        return [("", "must be an object")]
     faults = []
     for key, value in overrides.items():
         if key in ("review_at", "refuse_at"):
@@ -83,8 +84,12 @@ def validate(overrides: object) -> list[tuple[str, str]]:
         elif key == "note":
             if not isinstance(value, str) or len(value) > MOST_NOTE:
                 faults.append((key, f"must be text of at most {MOST_NOTE} characters"))
+            elif CONTROLS.search(value):
+                faults.append((key, "has control characters"))
         else:
-            faults.append((str(key), "unknown; a policy has preset, review_at, refuse_at, signals and note"))
+            faults.append(
+                (str(key) or NAMELESS, "unknown; a policy has preset, review_at, refuse_at, signals and note")
+            )
     return faults
 
 
@@ -93,7 +98,7 @@ def _signal_faults(signals: object) -> list[tuple[str, str]]:
         return [("signals", "must be an object of signal codes")]
     faults = []
     for code, entry in signals.items():
-        path = f"signals.{code}"
+        path = f"signals.{code or NAMELESS}"
         signal = BY_CODE.get(code)
         if signal is None:
             faults.append((path, "no such signal"))
@@ -101,7 +106,7 @@ def _signal_faults(signals: object) -> list[tuple[str, str]]:
             faults.append((path, "must be an object with action, mode or points"))
         else:
             faults += [
-                (f"{path}.{key}", fault)
+                (f"{path}.{key or NAMELESS}", fault)
                 for key, value in entry.items()
                 if (fault := _fault(key, value, signal))
             ]

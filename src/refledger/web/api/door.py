@@ -4,7 +4,6 @@ FastAPI routes, checks types and documents; before it come the key and the body,
 """
 
 import asyncio
-import json
 import re
 import threading
 from collections.abc import Callable, Coroutine
@@ -18,18 +17,18 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from refledger.core import exact_json
 from refledger.core.refusals import Reason, Refusal, Refused
 from refledger.services import replies
 from refledger.services.credentials import Tenant, secret_key_tenant
+from refledger.services.notes import short_path
 from refledger.store.engine import Connection, Database, Unavailable
 from refledger.web.errors import error_body, error_response
 from refledger.web.plumbing import read_body, request_id_of
 
 MAX_BODY_BYTES = 1024 * 1024
-MAX_DEPTH = 20
 _MOST_ERRORS = 100
 _ID = re.compile(r"[A-Za-z]{1,16}_[A-Za-z0-9]{1,64}\Z")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +175,7 @@ async def _admit(request: Request) -> Request:
     admitted = Request(scope, request.receive)
     admitted._body = body
     if body:
-        admitted._json = read_json(body)
+        admitted._json = _json(body)
     return admitted
 
 
@@ -187,50 +186,11 @@ async def _body(request: Request, timeout_s: float) -> bytes:
     return body
 
 
-# ── JSON, exactly ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def read_json(body: bytes) -> Any:
-    """The JSON in a body, with nothing in it that no field may hold. Raises `Refused` in words."""
+def _json(body: bytes) -> Any:
     try:
-        given = json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
-        _check(given, 1)
-    except UnicodeDecodeError:
-        raise Refused(Refusal(Reason.INVALID_BODY, "The body is not UTF-8 text")) from None
-    except RecursionError:
-        raise Refused(Refusal(Reason.INVALID_BODY, "The body is nested too deeply")) from None
+        return exact_json.read(body)
     except ValueError as why:
-        raise Refused(Refusal(Reason.INVALID_BODY, f"The body is not usable JSON: {why}")) from None
-    return given
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("it names a key twice")
-    return found
-
-
-def _no_constant(text: str):
-    raise ValueError(f"{text} is no number of JSON")
-
-
-def _check(value: Any, depth: int) -> None:
-    if isinstance(value, str):
-        if fault := fault_in_text(value):
-            raise ValueError(f"a string {fault}")
-    elif isinstance(value, (dict, list)):
-        if depth > MAX_DEPTH:
-            raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
-        for each in (*value, *value.values()) if isinstance(value, dict) else value:
-            _check(each, depth + 1)
-
-
-def fault_in_text(text: str) -> str | None:
-    """What no text may hold and not every database stores."""
-    if "\0" in text:
-        return "has a NUL character"
-    return "has a lone surrogate" if _SURROGATE.search(text) else None
+        raise Refused(Refusal(Reason.INVALID_BODY, f"The body {why}")) from None
 
 
 # ── errors ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -240,8 +200,8 @@ def _field_errors(error: RequestValidationError) -> Refusal:
     """Every field that pydantic refuses, by its path; messages without pydantic's prefix."""
     errors: dict[str, list[str]] = {}
     for each in error.errors()[:_MOST_ERRORS]:
-        path = ".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0])
-        errors.setdefault(path, []).append(_words(each))
+        path = ".".join(str(part) or exact_json.NAMELESS for part in each["loc"][1:]) or str(each["loc"][0])
+        errors.setdefault(short_path(path), []).append(_words(each))
     message = "; ".join(f"{path}: {', '.join(why)}" for path, why in errors.items())
     return Refusal(Reason.INVALID_REQUEST, message[:2000], tuple(errors), detail={"errors": errors})
 
@@ -251,4 +211,6 @@ def _words(error: dict[str, Any]) -> str:
         return "is no field of this call"
     if error["type"] == "missing":
         return "is required"
+    if error["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return "must be an object"
     return error["msg"].removeprefix("Value error, ")

@@ -1,26 +1,31 @@
 """Fields as the API reads them: annotated types whose messages a merchant can act on."""
 
 import re
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from refledger.core import decision_reasons, emails, times
+from refledger.core.exact_json import CONTROLS, fault_in_text
 from refledger.core.fraud.catalogue import SIGNALS
 from refledger.core.fraud.policy import ACTIONS, MODES, MOST_NOTE, MOST_POINTS
 from refledger.core.fraud.presets import NEWEST, PRESETS
 from refledger.core.money import CURRENCIES
-from refledger.web.api.door import fault_in_text
+from refledger.core.ranges import network
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?\Z")
 _CODE = re.compile(r"[A-Za-z0-9._-]{3,64}\Z")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\Z")
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+/-]{0,63}\Z")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+_POLICY_NAME = re.compile(r"(?:\d{1,9}|[a-z]{1,20}(?:-\d{1,4})?)\Z", re.ASCII)
 _DECIMAL = re.compile(r"\d{1,20}(?:\.\d{1,10})?\Z", re.ASCII)
+
+
+# What the largest networks of one owner have: a typing error is wider.
+_WIDEST_OWN = {4: 8, 6: 19}
 
 
 def text(most: int, least: int = 1):
@@ -34,7 +39,7 @@ def text(most: int, least: int = 1):
             raise ValueError(f"must have {least} to {most} characters")
         if fault := fault_in_text(value):
             raise ValueError(fault)
-        if _UNPRINTABLE.search(value):
+        if CONTROLS.search(value):
             raise ValueError("has control characters")
         return value
 
@@ -112,10 +117,10 @@ def _allowed_origin(value: str) -> str:
 
 
 def _known_address(value: str) -> str:
-    try:
-        return str(ip_network(value, strict=False)) if "/" in value else str(ip_address(value))
-    except ValueError:
-        raise ValueError("is no IP address or range, like 198.51.100.7 or 198.51.100.0/24") from None
+    net = network(value)
+    if net.prefixlen < _WIDEST_OWN[net.version]:
+        raise ValueError(f"is wider than /{_WIDEST_OWN[net.version]}: no affiliate has so many addresses")
+    return str(net) if "/" in value else str(net.network_address)
 
 
 def _time(value: Any) -> int:
@@ -139,6 +144,7 @@ def _repeat_purchases(value: Any) -> Any:
 
 
 Text200 = Annotated[str, BeforeValidator(text(200)), _schema(minLength=1, maxLength=200, pattern=r"\S")]
+Text320 = Annotated[str, BeforeValidator(text(320)), _schema(minLength=1, maxLength=320, pattern=r"\S")]
 Name = Annotated[str, BeforeValidator(text(200, least=0)), _schema(maxLength=200)]
 Note = Annotated[str, BeforeValidator(text(500, least=0)), _schema(maxLength=500)]
 SignalCode = Literal[tuple(signal.code for signal in SIGNALS)]
@@ -261,6 +267,13 @@ def _object(value: Any) -> Any:
         raise ValueError("must be an object")
     return value
 
+
+PolicyName = Annotated[
+    str,
+    BeforeValidator(text(30)),
+    AfterValidator(_matching(_POLICY_NAME, "must be the number of a version, or a preset's name")),
+    _schema(pattern=r"^(\d{1,9}|[a-z]{1,20}(-\d{1,4})?)$"),
+]
 
 # Judged by the rules themselves (`core.fraud.policy.validate`), which know every signal.
 Overrides = Annotated[Any, BeforeValidator(_object), WithJsonSchema(OVERRIDES_SCHEMA)]

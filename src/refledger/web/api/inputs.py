@@ -234,11 +234,7 @@ class Forget(Body):
 class NewListEntry(Body):
     action: Literal["allow", "block"]
     kind: Literal["mailbox", "domain", "address_range", "affiliate"]
-    value: Annotated[
-        str,
-        BeforeValidator(fields.text(320)),
-        WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 320}),
-    ]
+    value: fields.Text320
     program_id: fields.Text200 | None = Field(None, description="Left out: all programs.")
     expires_at: fields.Time | None = None
     note: fields.Note | None = None
@@ -297,7 +293,7 @@ class ConversionsQuery(_Range):
     affiliate_id: fields.Text200 | None = None
     status: CONVERSION_STATUSES | None = None
     type: Literal[CONVERSION_TYPES] | None = None
-    email: fields.Text200 | None = None
+    email: fields.Text320 | None = None
     order_id: fields.Text200 | None = None
     signal: fields.SignalCode | None = Field(None, description="The one that asked for the review.")
 
@@ -337,12 +333,11 @@ class VersionsQuery(PageQuery, OfAffiliate):
     pass
 
 
-_POLICY_NAME = Annotated[str, Field(pattern=r"^([0-9]{1,9}|[a-z]{1,20}(-[0-9]{1,4})?)$")]
-
-
 class PolicyDiffQuery(Body):
-    from_: _POLICY_NAME = Field("0", alias="from", description="A version, 0 for the default, or a preset.")
-    to: _POLICY_NAME | None = Field(None, description="Likewise; left out: the one in force.")
+    from_: fields.PolicyName = Field(
+        "0", alias="from", description="A version, 0 for the default, or a preset."
+    )
+    to: fields.PolicyName | None = Field(None, description="Likewise; left out: the one in force.")
 
 
 class ShadowQuery(Body):

@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from fastapi import Body, Path, Query, Response
+from fastapi import Body, Query, Response
+from pydantic import WithJsonSchema
 
 from refledger.core.refusals import Reason, Refusal, Refused
 from refledger.services import catalogue, policies
@@ -16,7 +17,8 @@ routes = router()
 
 BUSY = "Another back-test is running; try again shortly, or run `refledger backtest` where the database is"
 
-_Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
+# Read by the service: what is written otherwise than versions are is the path of none.
+_Version = Annotated[str, WithJsonSchema({"type": "integer", "minimum": 1})]
 
 
 @routes.get("/policy-presets", response_model=outputs.PolicyPresets, tags=["Policy"])

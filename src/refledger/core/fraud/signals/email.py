@@ -1,10 +1,11 @@
 """What an address looks like, and whether its like was seen before."""
 
 import re
+import string
 from functools import lru_cache
 
 from refledger.core import emails
-from refledger.core.emails import words
+from refledger.core.emails import Email, words
 from refledger.core.fraud.case import Case
 from refledger.core.fraud.sightings import KINDS
 from refledger.core.fraud.signal import CLEAR, Finding, Signal, fired
@@ -18,7 +19,10 @@ _TEST = re.compile(
     r"lorem|lorem[._-]?ipsum)"
     r"(?:[._-]?(?:test|user|account|acct|mail|email|customer|person))?[._-]?\d*"
 )
+# T. Ester and Dem O'… write themselves so, whatever their mailbox's name looks like without the dot.
+_INITIAL = re.compile(r"(?:[a-z][._-][a-z]{4,}|[a-z]{4,}[._-][a-z])\d*")
 _REPEAT = re.compile(r"([a-z])\1{3,}")
+_ONE_DIGIT = re.compile(r"(\d)\1{3,}")
 # Runs no name contains; "erty" (liberty) and "wert" (wertheim) are left out for that.
 _KEYBOARD = re.compile(
     r"asdf|sdfg|dfgh|fghj|ghjk|hjkl|lkjh|kjhg|fdsa|qwer|poiuy|zxcv|xcvb|cvbn|vbnm|mnbv|yxcv|azert|qazw"
@@ -44,20 +48,34 @@ _LOOKALIKE = re.compile(
 
 
 def test_pattern(case: Case) -> Finding:
-    match = _TEST.fullmatch(case.email.local)
+    email = case.email
+    match = _TEST.fullmatch(email.local)
+    if match is None and not _INITIAL.fullmatch(email.local):
+        match = _TEST.fullmatch(_name(email))
     return fired({"word": match[1]}) if match else CLEAR
 
 
+def _name(email: Email) -> str:
+    """The mailbox's own, without what its provider says makes no difference: te.st@gmail.com is test."""
+    return email.mailbox.rpartition("@")[0]
+
+
 def plus_numeric(case: Case) -> Finding:
-    tag = case.email.tag
-    if not tag or not tag.isdecimal():
+    tag = _number(case.email.tag)
+    if tag is None:
         return CLEAR
     return fired({"tag": tag if len(tag) <= 4 else f"{tag[:2]}…"})  # a longer number may be a telephone's
 
 
+def _number(tag: str | None) -> str | None:
+    """The number that a tag is, whatever signs stand around it: user++1@, user+_1@."""
+    bare = tag.strip(string.punctuation) if tag else ""
+    return bare if bare.isdecimal() else None
+
+
 def plus_tag(case: Case) -> Finding:
     tag = case.email.tag
-    return CLEAR if tag is None or tag.isdecimal() else fired({"tag_length": len(tag)})
+    return CLEAR if tag is None or _number(tag) else fired({"tag_length": len(tag)})
 
 
 def mailbox_reuse(case: Case) -> Finding:
@@ -81,12 +99,15 @@ def repeat(case: Case) -> Finding:
     local = case.email.local
     if _REPEAT.search(local):
         return fired({"kind": "one letter over and over"})
+    # Where a number is the usual name, one like this is a fine one.
+    if _ONE_DIGIT.fullmatch(local) and case.email.domain not in _NUMBERED:
+        return fired({"kind": "one digit over and over"})
     return fired({"kind": "a run along the keyboard"}) if _KEYBOARD.search(local) else CLEAR
 
 
 def digits_tail(case: Case) -> Finding:
     email = case.email
-    match = _DIGITS.search(email.local)
+    match = _DIGITS.search(email.local) or _DIGITS.search(_name(email))
     if match is None or (match.start() == 0 and email.domain in _NUMBERED):
         return CLEAR
     return fired({"digits": len(match[0])})
