@@ -275,3 +275,12 @@ def test_the_demo_month_is_made_once_and_says_what_came_of_it(shell):
     (command,) = (line for line in made.stdout.splitlines() if line.startswith("refledger backtest"))
     tried = shell.run(*command.split()[1:])
     assert tried.returncode == 0 and "would have been different" in tried.stdout
+
+
+def test_the_demo_year_is_made_once_and_ends_verified(shell):
+    made = shell.run("demo", "--year", "--months", "1")
+    assert made.returncode == 0 and "dispute open" in made.stderr and "every cent balances" in made.stderr
+    paid = re.findall(r"paid +(.+) by payouts, (.+) by statements", made.stdout)
+    assert len(paid) == 2 and all(by_payouts == by_statements for by_payouts, by_statements in paid)
+    again = shell.run("demo", "--year", "--months", "1")
+    assert again.returncode == 0 and "made before" in again.stderr and again.stdout == made.stdout

@@ -8,7 +8,8 @@ import pytest
 from refledger.core.explanations import explain
 from refledger.core.keys import hash_key
 from refledger.services.ledger_check import verify
-from refledger.services.month import AlreadyThere, make_month
+from refledger.services.made_up import AlreadyThere
+from refledger.services.month import make_month
 from tests.builders import Shop, settings_for
 
 DAYS = 8

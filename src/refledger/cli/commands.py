@@ -89,7 +89,11 @@ def demo(
     month: Annotated[
         bool, typer.Option("--month", help="Make a month of honest and dishonest affiliates besides.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Another month.")] = 2026,
+    year: Annotated[
+        bool, typer.Option("--year", help="Make a year of sales, refunds, disputes and payouts besides.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Another month, another year.")] = 2026,
+    months: Annotated[int, typer.Option(min=1, max=36, help="How long the year is.")] = 12,
     database: Url = None,
 ) -> None:
     """Make the demo merchant if need be, and show the keys and calls to try."""
@@ -101,13 +105,18 @@ def demo(
     with opened(using) as opened_database:
         made = ensure_demo(opened_database, using.secret_bytes(), using.data_dir, now_ms())
         address = using.public_url or f"http://{using.host}:{using.port}"
-        if not month:
-            print(demo_text(address, made))
-            return
-        from refledger.cli.month import make, month_text
+        if month:
+            from refledger.cli.month import make, month_text
 
-        make(opened_database, using, made, seed)
-        print(month_text(opened_database, address, made))
+            make(opened_database, using, made, seed)
+            print(month_text(opened_database, address, made))
+        if year:
+            from refledger.cli.year import make_and_prove, year_text
+
+            make_and_prove(opened_database, using, made, seed, months)
+            print(year_text(opened_database, address, made))
+        if not month and not year:
+            print(demo_text(address, made))
 
 
 @keys.command("create")

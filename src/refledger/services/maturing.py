@@ -59,11 +59,15 @@ class Maturing:
         with self._database.read(EVERYONE) as connection:
             merchant_ids = housekeeping.merchant_ids(connection)
         for merchant_id in merchant_ids:
-            for find, settle in ((store.approving, approve), (store.maturing, mature)):
-                after = _FIRST
-                while not self._closing.is_set() and (due := self._find(find, merchant_id, after)):
-                    self._settle(settle, merchant_id, [conversion_id for _, conversion_id in due])
-                    after = due[-1]
+            self.run_of(merchant_id)
+
+    def run_of(self, merchant_id: str) -> None:
+        """Everything of that merchant."""
+        for find, settle in ((store.approving, approve), (store.maturing, mature)):
+            after = _FIRST
+            while not self._closing.is_set() and (due := self._find(find, merchant_id, after)):
+                self._settle(settle, merchant_id, [conversion_id for _, conversion_id in due])
+                after = due[-1]
 
     def _find(self, find: Callable, merchant_id: str, after: store.Place) -> list[store.Place]:
         with self._database.read(merchant_id) as connection:

@@ -4,24 +4,18 @@ Each click and report passes the services that serve; only the clock is set, to 
 what the month shows (signals, refusals, limits, money) is what the rules make of it, and nothing is written by hand.
 """
 
-import heapq
 import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
-from refledger.core import addresses
-from refledger.core.intake import Report as Read
-from refledger.core.intake import read_object, read_report
 from refledger.core.programs import DAY_MS, HOUR_MS
 from refledger.core.refusals import Refused
 from refledger.services import catalogue, steps
-from refledger.services.claims import Claim
 from refledger.services.clicks import ClickBuffer, Clicks, Visit
 from refledger.services.credentials import Tenant
+from refledger.services.made_up import Agenda, AlreadyThere, Unheard, claim_of
 from refledger.services.month_cast import CAST, Journey, Member, Report
 from refledger.services.routes import AffiliateRoute, ProgramRoute
 from refledger.services.tracking import Tracking
@@ -35,31 +29,9 @@ SEED = 2026
 Tell = Callable[[int, int], None]
 
 
-class _Unheard:
-    """Words for answers that nobody hears: of an accepted report the id, of a refused one nothing."""
-
-    def accepted(self, conversion_id: str, *details: Any) -> bytes:
-        return conversion_id.encode()
-
-    def refused(self, *details: Any) -> tuple[int, bytes]:
-        return 0, b""
-
-
-class AlreadyThere(Exception):
-    """The month was made before."""
-
-
-@dataclass(slots=True)
-class _Clock:
-    now_ms: int = 0
-
-    def __call__(self) -> int:
-        return self.now_ms
-
-
 @dataclass(slots=True)
 class _Month:
-    """What the month is made with. `waiting`: what happens when, the next first: (time, number, deed)."""
+    """What the month is made with."""
 
     database: Database
     tenant: Tenant
@@ -67,20 +39,14 @@ class _Month:
     key_hashes: dict[bool, str]
     program: dict[str, Any]
     chance: random.Random
-    clock: _Clock
+    agenda: Agenda
     buffer: ClickBuffer
     clicks: Clicks
     tracking: Tracking
     affiliates: dict[str, AffiliateRoute] = field(default_factory=dict)
-    waiting: list[tuple[int, int, Callable[[], None]]] = field(default_factory=list)
-    numbered: int = 0
     answered: dict[str, int] = field(default_factory=dict)
     # Conversions that nobody has decided about: id → (when, the answer, whose).
     open: dict[str, tuple[int, str, Member]] = field(default_factory=dict)
-
-    def at(self, at_ms: int, deed: Callable[[], None]) -> None:
-        self.numbered += 1
-        heapq.heappush(self.waiting, (at_ms, self.numbered, deed))
 
 
 def make_month(
@@ -104,14 +70,8 @@ def make_month(
         for member in CAST:
             for journey in member.journeys(month.chance, day):
                 _plan(month, member, journey, start_ms)
-        month.at(start_ms + day * DAY_MS + 9 * HOUR_MS, lambda: _look_through(month))
-    told = -1
-    while month.waiting and month.waiting[0][0] < now_ms:
-        month.clock.now_ms, _, deed = heapq.heappop(month.waiting)
-        deed()
-        if (day := (month.clock.now_ms - start_ms) // DAY_MS) != told:
-            told = day
-            tell(day, days)
+        month.agenda.at(start_ms + day * DAY_MS + 9 * HOUR_MS, lambda: _look_through(month))
+    month.agenda.live_until(now_ms, lambda: tell((month.agenda() - start_ms) // DAY_MS, days))
     with month.buffer.riding() as ride, database.write(tenant.merchant_id) as connection:
         ride(connection)
     tell(days, days)
@@ -126,7 +86,7 @@ def _set_up(
     start_ms: int,
     seed: int,
 ) -> _Month:
-    chance, clock = random.Random(seed), _Clock(start_ms)
+    chance, agenda = random.Random(seed), Agenda(start_ms)
     entropy = random.Random(f"{seed} {start_ms} {tenant.merchant_id}").randbytes
     buffer = ClickBuffer(database, flush_ms=20, most=1_000_000)
     with database.write(tenant.merchant_id) as connection:
@@ -134,8 +94,8 @@ def _set_up(
             raise AlreadyThere
         program = catalogue.create_program(connection, tenant, _PROGRAM, start_ms, entropy)
         month = _Month(
-            database, tenant, keys, key_hashes, program, chance, clock, buffer,
-            Clicks(buffer, clock, entropy), Tracking(database, _Unheard(), clock, entropy, buffer.riding),
+            database, tenant, keys, key_hashes, program, chance, agenda, buffer,
+            Clicks(buffer, agenda, entropy), Tracking(database, Unheard(), agenda, entropy, buffer.riding),
         )  # fmt: skip
         for member in CAST:
             wanted = {
@@ -168,9 +128,9 @@ def _plan(month: _Month, member: Member, journey: Journey, start_ms: int) -> Non
     """Times of journeys count from the month's start."""
     known: dict[str, str] = {}
     if journey.click_ms is not None:
-        month.at(start_ms + journey.click_ms, lambda: _click(month, journey, known))
+        month.agenda.at(start_ms + journey.click_ms, lambda: _click(month, journey, known))
     for report in journey.reports:
-        month.at(start_ms + report.at_ms, lambda report=report: _report(month, member, report, known))
+        month.agenda.at(start_ms + report.at_ms, lambda report=report: _report(month, member, report, known))
 
 
 def _click(month: _Month, journey: Journey, known: dict[str, str]) -> None:
@@ -186,18 +146,13 @@ def _click(month: _Month, journey: Journey, known: dict[str, str]) -> None:
 
 
 def _report(month: _Month, member: Member, report: Report, known: dict[str, str]) -> None:
-    key = month.keys["secret_key" if report.signed else "publishable_key"]
-    fields = {"program_id": month.program["id"], "publishable_key": key, **known, **report.fields}
-    given = read_object(orjson.dumps(fields))
-    read = read_report(given, report.signed)
-    address = addresses.parse(read.address) if isinstance(read, Read) and read.address else None
-    claim = Claim(
-        f"req_demo_{month.numbered}", month.key_hashes[report.signed], report.signed, given, read, address
-    )
+    fields = {"program_id": month.program["id"], **known, **report.fields}
+    request_id = f"req_demo_{month.agenda.numbered}"
+    claim = claim_of(fields, month.keys, month.key_hashes, report.signed, request_id)
     (answer,) = month.tracking.settle([claim])
     month.answered[answer.code] = month.answered.get(answer.code, 0) + 1
     if answer.body:
-        month.open[answer.body.decode()] = (month.clock.now_ms, answer.code, member)
+        month.open[answer.body.decode()] = (month.agenda(), answer.code, member)
 
 
 # ── what the merchant does ───────────────────────────────────────────────────────────────────────────────────────
@@ -205,7 +160,7 @@ def _report(month: _Month, member: Member, report: Report, known: dict[str, str]
 
 def _look_through(month: _Month) -> None:
     """Each morning: what is held since yesterday is decided, mostly; what stood for two weeks is approved."""
-    now_ms, chance = month.clock.now_ms, month.chance
+    now_ms, chance = month.agenda(), month.chance
     for conversion_id, (at_ms, status, member) in list(month.open.items()):
         age_ms = now_ms - at_ms
         if status == "pending_review" and age_ms > DAY_MS and chance.random() < 0.6:

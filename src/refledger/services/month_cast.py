@@ -58,7 +58,7 @@ class Member(NamedTuple):
     own_addresses: tuple[str, ...] = ()
 
 
-def _mailbox(chance: random.Random) -> str:
+def mailbox(chance: random.Random) -> str:
     return f"{chance.choice(_NAMES)}{chance.randrange(2, 900)}@{chance.choice(_DOMAINS)}"
 
 
@@ -95,7 +95,7 @@ def _customer(
         click.pop("address", None) or _address(chance),
         click.pop("agent", None) or _agent(chance),
     )
-    email = click.pop("email", None) or _mailbox(chance)
+    email = click.pop("email", None) or mailbox(chance)
     signed = click.pop("signed", True)
     at_ms, reports = click_ms + after_ms, []
     for conversion_type in types:
@@ -117,7 +117,7 @@ def reviews(chance: random.Random, day: int) -> Iterator[Journey]:
     """
     for _ in range(chance.randrange(8, 18)):
         types = chance.choices((("purchase",), ("signup",), ("signup", "purchase")), weights=(5, 3, 2))[0]
-        email = _mailbox(chance)
+        email = mailbox(chance)
         if chance.random() < 0.04:
             email = email.replace("@", f"+{chance.choice(('shop', 'offers', 'news'))}@")
         after_ms = round(chance.lognormvariate(15.0, 1.2)) + 61_000  # around an hour
@@ -142,7 +142,7 @@ def deals(chance: random.Random, day: int) -> Iterator[Journey]:
             "coupon_code": "DEALS15",
             "conversion_type": "purchase",
             "revenue_amount": _amount(chance),
-            "customer_email": _mailbox(chance),
+            "customer_email": mailbox(chance),
             "customer_ip": _address(chance),
             "customer_user_agent": _agent(chance),
             "order_id": f"ord-{chance.randrange(10**9):09d}",
