@@ -164,6 +164,13 @@ def test_clicks_that_spell_an_address_are_blanked(shop, counter, clock, table, c
     assert forget(shop, clock).clicks == 0
 
 
+def test_a_code_that_spells_her_address_goes_from_her_record(shop, counter, clock):
+    assert counter.signup(ZELDA, coupon_code=ZELDA).status == 200
+    assert ZELDA in shop.one("SELECT record FROM decisions")["record"]  # the control
+    forget(shop, clock)
+    assert found_in(exported(shop)) == []
+
+
 def test_conversions_of_others_that_spell_an_address_lose_where_they_do(shop, counter, clock):
     by_id = counter.purchase(OTHER, customer_id=ZELDA, order_id="o1")
     by_words = counter.purchase("third@example.com", metadata={"given by": f"<{ZELDA}>"}, order_id="o2")

@@ -197,8 +197,8 @@ def _shorten_attempts(connection: Connection, merchant_id: str, traces: Traces, 
     )
 
 
-def _shortened(record: str) -> str:
-    return orjson.dumps(record_without_customer(orjson.loads(record))).decode()
+def _shortened(record: str, names: Names) -> str:
+    return orjson.dumps(unnamed(names, record_without_customer(orjson.loads(record)))).decode()
 
 
 def _forget_sightings(
@@ -207,11 +207,11 @@ def _forget_sightings(
     """What they left to be compared with; and what is held against their mailbox and their addresses, by the records,
     which are shortened then. What is held against the affiliate stays.
     """
-    merchant_id, changes = tenant.merchant_id, []
+    merchant_id, names, changes = tenant.merchant_id, _naming(traces.email), []
     for conversion_id, record in store.records(connection, "decisions", merchant_id, conversion_ids):
         keys = confirmed_keys("", tenant.mode, orjson.loads(record).get("known_as", {}))
         take_back(connection, tenant, keys.values(), conversion_id)
-        changes.append((conversion_id, _shortened(record)))
+        changes.append((conversion_id, _shortened(record, names)))
     store.change_records(connection, "decisions", merchant_id, changes)
     return store.delete_sightings(connection, merchant_id, traces.sightings)
 
