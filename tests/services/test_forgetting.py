@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from urllib.parse import quote
 
 import orjson
 import pytest
@@ -119,6 +120,71 @@ def test_a_click_behind_a_refused_report_goes_with_it(shop, counter, clock):
         assert found_in(row["record"] + row["input"], [tied, named]) == []
     assert tied_to(shop)["tie"] == "click_id"
     assert shop.one("SELECT agent FROM clicks WHERE id = ?", other)["agent"] == "other-marker"
+
+
+@pytest.mark.parametrize("field", ["ref_code", "coupon_code"])
+def test_an_address_in_another_field_of_a_strangers_report_goes_alone(shop, counter, clock, field):
+    code = {"ref_code": "NOBODY"} | {field: ZELDA}
+    counter.report(customer_email=OTHER, order_id="o9", **code, **SIGNUP)
+    assert ZELDA in exported(shop)  # the control
+    key = shop.one("SELECT email_key FROM attempts")
+    assert forget(shop, clock).attempts == 1
+    assert found_in(exported(shop)) == []
+    given = json.loads(shop.one("SELECT input FROM attempts")["input"])
+    assert (given["customer_email"], given["order_id"], given["dropped"]) == (OTHER, "o9", [field])
+    assert shop.one("SELECT email_key FROM attempts") == key
+    assert forget(shop, clock).attempts == 0
+
+
+@pytest.mark.parametrize("table", ["clicks", "automated_clicks"])
+@pytest.mark.parametrize("column", ["url", "referrer", "sub_id"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        ZELDA,
+        f"https://x.example/?to={ZELDA.upper()}&n=1",
+        f"/?{quote(ZELDA)}",
+        f"mailto%3A{quote(ZELDA, '')}",
+    ],
+)
+def test_clicks_that_spell_an_address_are_blanked(shop, counter, clock, table, column, text):
+    theirs, other = (shop.click(address=f"198.51.100.{number}", agent=f"agent-{number}") for number in (1, 2))
+    if table == "automated_clicks":
+        shop.run("INSERT INTO automated_clicks SELECT clicks.*, 'agent' FROM clicks")
+        shop.run("DELETE FROM clicks")
+    shop.run(f"UPDATE {table} SET {column} = ?, agent = 'MarkerAgent/7.7' WHERE id = ?", text, theirs)
+    shop.run(f"UPDATE {table} SET {column} = ? WHERE id = ?", f"https://x.example/?to=not.{ZELDA}", other)
+    assert forget(shop, clock).clicks == 1
+    assert shop.one(f"SELECT {column} AS text FROM {table} WHERE id = ?", theirs)["text"] is None
+    assert shop.one(f"SELECT address, agent FROM {table} WHERE id = ?", theirs) == {
+        "address": None,
+        "agent": None,
+    }
+    assert shop.one(f"SELECT agent FROM {table} WHERE id = ?", other)["agent"] == "agent-2"
+    assert forget(shop, clock).clicks == 0
+
+
+def test_a_code_that_spells_her_address_goes_from_her_record(shop, counter, clock):
+    assert counter.signup(ZELDA, coupon_code=ZELDA).status == 200
+    assert ZELDA in shop.one("SELECT record FROM decisions")["record"]  # the control
+    forget(shop, clock)
+    assert found_in(exported(shop)) == []
+
+
+def test_conversions_of_others_that_spell_an_address_lose_where_they_do(shop, counter, clock):
+    by_id = counter.purchase(OTHER, customer_id=ZELDA, order_id="o1")
+    by_words = counter.purchase("third@example.com", metadata={"given by": f"<{ZELDA}>"}, order_id="o2")
+    clock.advance_s(86_400)
+    whole = counter.purchase("fourth@example.com", customer_id=f"x{ZELDA}", metadata={"a": 1}, order_id="o3")
+    assert forget(shop, clock).conversions == 2
+    for found in (by_id, by_words):
+        row = shop.one("SELECT email, customer_id, metadata FROM conversions WHERE id = ?", found.id)
+        assert row["email"] in (OTHER, "third@example.com")
+        assert (row["customer_id"], row["metadata"]) == (None, None)
+    assert (
+        shop.one("SELECT customer_id FROM conversions WHERE id = ?", whole.id)["customer_id"] == f"x{ZELDA}"
+    )
+    assert forget(shop, clock).conversions == 0
 
 
 def test_what_comes_while_she_is_looked_for_goes_too(shop, clock, request):

@@ -1,6 +1,6 @@
 """What of the kept words of a report is about a person, and what is left of them when that has to go."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 # Stands for the e-mail address where a sale came without one: nobody's, behind the conversion's own id.
@@ -37,6 +37,26 @@ def without_customer(given: Mapping[str, Any]) -> dict[str, Any]:
     left = {field: value for field, value in given.items() if field in _OF_THE_SALE}
     gone = {field for field in _OF_THE_CUSTOMER if given.get(field)}
     return left | {DROPPED: sorted({*dropped(given), *gone, MAILBOX})}
+
+
+def without_naming(names: Callable[[str], bool], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A report's fields without those in which `names` finds somebody."""
+    left = {
+        field: value for field, value in given.items() if unnamed(names, {field: value}) == {field: value}
+    }
+    gone = sorted({*dropped(given), *(each for each in given if each not in left and not names(each))})
+    return left | ({DROPPED: gone} if gone else {})
+
+
+def unnamed(names: Callable[[str], bool], value: Any) -> Any:
+    """With a `?` for every text, however deep, in which `names` finds somebody."""
+    if isinstance(value, str):
+        return "?" if names(value) else value
+    if isinstance(value, list):
+        return [unnamed(names, each) for each in value]
+    if isinstance(value, dict):
+        return {unnamed(names, name): unnamed(names, each) for name, each in value.items()}
+    return value
 
 
 def dropped(given: Mapping[str, Any]) -> list[str]:

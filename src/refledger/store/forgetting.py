@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, bindparam, delete, select, tuple_, update
+from sqlalchemy import Table, bindparam, delete, or_, select, tuple_, update
 
 from refledger.store.engine import Connection
 from refledger.store.schema import (
     affiliates,
     attempts,
+    automated_clicks,
     clicks,
     conversions,
     decisions,
@@ -43,6 +44,30 @@ _ATTEMPTS = Query(
     .order_by(attempts.c.id)
     .limit(_PAGE_ROWS)
 )
+
+
+def _written_in(table: Table, *names: str) -> Query:
+    columns = [table.c[name] for name in names]
+    return Query(
+        select(table.c.id, *columns)
+        .where(
+            table.c.merchant_id == bindparam("merchant_id"),
+            table.c.mode == bindparam("mode"),
+            table.c.id > bindparam("after_id"),
+            or_(*(each.like(bindparam(sign)) for each in columns for sign in _SIGNS)),
+        )
+        .order_by(table.c.id)
+        .limit(_PAGE_ROWS)
+    )
+
+
+_SIGNS = {"at": "%@%", "at_in_links": "%_40%"}  # of a percent sign engines think differently
+_PAGES = ("url", "referrer", "sub_id")
+_WRITTEN = {
+    "clicks": _written_in(clicks, *_PAGES),
+    "automated_clicks": _written_in(automated_clicks, *_PAGES),
+    "conversions": _written_in(conversions, "customer_id", "metadata"),
+}
 _SIGHTINGS = Query(
     select(sightings.c.key, sightings.c.at_ms, sightings.c.customer_key).where(
         _of(sightings), sightings.c.customer_key.in_(_one_of_keys)
@@ -69,6 +94,14 @@ _AFFILIATES = Query(select(affiliates.c.id, affiliates.c.email).where(_of(affili
 def attempts_after(connection: Connection, merchant_id: str, mode: str, after_id: str) -> list[tuple]:
     """(id, e-mail key, input) of the next attempts of a mode; none: that were all."""
     return _ATTEMPTS.rows(connection, merchant_id=merchant_id, mode=mode, after_id=after_id)
+
+
+def written_in(
+    connection: Connection, table_name: str, merchant_id: str, mode: str, after_id: str
+) -> list[tuple]:
+    """(id, texts…) of the next clicks, automated clicks or conversions of a mode with an @ in what they were given."""
+    place = {"merchant_id": merchant_id, "mode": mode, "after_id": after_id}
+    return _WRITTEN[table_name].rows(connection, **place, **_SIGNS)
 
 
 def sightings_of(connection: Connection, merchant_id: str, customer_keys: Iterable[str]) -> list[tuple]:
@@ -130,6 +163,18 @@ _BLANK_CLICKS = Query(
         sub_id=None,
     )
 )
+_UNWRITE = {
+    "automated_clicks": Query(
+        update(automated_clicks)
+        .where(_of(automated_clicks), automated_clicks.c.id.in_(_one_of_keys))
+        .values(dict.fromkeys(("address", "agent", *_PAGES)))
+    ),
+    "conversions": Query(
+        update(conversions)
+        .where(_of(conversions), conversions.c.id.in_(_one_of_keys))
+        .values(customer_id=None, metadata=None)
+    ),
+}
 _RECORDS = {
     "decisions": Query(
         select(decisions.c.conversion_id, decisions.c.record).where(
@@ -152,6 +197,11 @@ _CHANGE_RECORDS = {
         update(attempts)
         .where(_of(attempts), attempts.c.id == item(_changes, 0))
         .values(record=item(_changes, 1), input=item(_changes, 2), email_key=None)
+    ),
+    "attempts of others": Query(
+        update(attempts)
+        .where(_of(attempts), attempts.c.id == item(_changes, 0))
+        .values(record=item(_changes, 1), input=item(_changes, 2))
     ),
 }
 _DELETE_SIGHTINGS = Query(
@@ -181,6 +231,11 @@ def blank_clicks(
     return _BLANK_CLICKS.run(connection, of_merchant=merchant_id, keys=list(visitors), no_agent=no_agent_key)
 
 
+def unwrite(connection: Connection, table_name: str, merchant_id: str, ids: Sequence[str]) -> int:
+    """Of automated clicks or conversions, what they were given that is somebody's."""
+    return _UNWRITE[table_name].run(connection, of_merchant=merchant_id, keys=_rows(ids)) if ids else 0
+
+
 def records(connection: Connection, table_name: str, merchant_id: str, ids: Iterable[str]) -> list[tuple]:
     """Of `decisions` (conversion id, record), of `attempts` (id, record, input)."""
     return _RECORDS[table_name].rows(connection, of_merchant=merchant_id, keys=_rows(ids))
@@ -189,7 +244,7 @@ def records(connection: Connection, table_name: str, merchant_id: str, ids: Iter
 def change_records(
     connection: Connection, table_name: str, merchant_id: str, changes: Sequence[tuple[Any, ...]]
 ) -> int:
-    """As `records` gives them; attempts lose their e-mail key."""
+    """As `records` gives them; attempts lose their e-mail key, but for `attempts of others`."""
     if not changes:
         return 0
     return _CHANGE_RECORDS[table_name].run(connection, of_merchant=merchant_id, changes=list(changes))
