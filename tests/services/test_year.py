@@ -1,5 +1,6 @@
 """The demo year: everything that happens to money, and at the end every cent is where it should be."""
 
+import random
 import shutil
 
 import pytest
@@ -8,7 +9,8 @@ from refledger.core.keys import hash_key
 from refledger.services.ledger_check import verify
 from refledger.services.made_up import AlreadyThere
 from refledger.services.year import SealedMeanwhile, make_year, sums
-from tests.builders import Shop, settings_for
+from refledger.store.schema import metadata
+from tests.builders import Shop, settings_for, unguard
 from tests.conftest import Clock
 
 HAPPENS = {
@@ -76,3 +78,30 @@ def test_the_same_year_ends_alike_on_either_engine(template, postgresql_database
             ends.append((happened, *found))
             shop.close()
     assert ends[0] == ends[1] and len(ends[0][1]) == 7
+
+
+AMOUNTS = {
+    "entries": ["amount_minor", "at_ms"],
+    "conversions": ["commission_minor", "revenue_minor", "refunded_minor"],
+    "refunds": ["amount_minor"],
+    "shares": ["commission_minor"],
+    "payouts": ["amount_minor"],
+    "payout_items": ["amount_minor"],
+    "standings": ["accepted_count"],  # one account alone the database itself refuses
+}
+
+
+def test_any_single_altered_row_is_found(shop):
+    """One row of each kind, somewhere in the year, altered by one; put right again, nothing is found."""
+    year_of(shop)
+    unguard(shop)
+    chance = random.Random(5)
+    for table, columns in AMOUNTS.items():
+        key = ", ".join(column.name for column in metadata.tables[table].primary_key)
+        keys = shop.rows(f"SELECT {key} FROM {table} ORDER BY {key}")
+        for column in columns:
+            chosen = chance.choice(keys)
+            where = " AND ".join(f"{name} = ?" for name in chosen)
+            for by, is_found in ((1, True), (-1, False)):
+                shop.run(f"UPDATE {table} SET {column} = {column} + {by} WHERE {where}", *chosen.values())
+                assert bool(list(verify(shop.database))) is is_found, (table, column, chosen)
