@@ -81,11 +81,6 @@ class OwnServer:
         self.ask(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY WAL_LOG")
         return self.url(name)
 
-    def backends(self, database: str) -> list[int]:
-        """The process ids of all that serve this database's clients just now."""
-        sql = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
-        return [pid for (pid,) in self.ask(sql, database)]
-
     def _remove(self) -> None:
         self._sweeper.stdin.close()
         try:

@@ -225,11 +225,11 @@ def test_what_the_doors_tell_a_publishable_key_names_nothing(world):
         "program_id": world.program["id"], "publishable_key": world.owner.keys["publishable_key"],
         "ref_code": "JOHN123", "customer_email": "customer@example.com", **PURCHASE,
     }  # fmt: skip
-    block = {"action": "block", "kind": "domain", "value": "blocked.example"}
+    block = {"action": "block", "kind": "domain", "value": "refused.example"}
     assert world.owner.post("/v1/lists", block).status_code == 201
     tries = {
         "duplicate": {},
-        "conversion_rejected": {"customer_email": "a@blocked.example"},
+        "conversion_rejected": {"customer_email": "a@refused.example"},
         "invalid_field": {"customer_email": "new@example.org", "dry_run": True},
         "invalid_affiliate": {"ref_code": "NOBODY"},
     }

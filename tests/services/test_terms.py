@@ -211,7 +211,7 @@ def test_the_recruiters_part_gives_way_first(recruited, counter):
     assert kept["arithmetic"] == (
         "5 % of 99.99 USD, rounded down, is 4.99 USD; beside the affiliate's 9.99 USD, 12 % of the sale leave 2.00 USD"
     )
-    assert explain(record_of(recruited, sale.id))[-1] == (
+    assert explain(record_of(recruited, sale.id))[-2] == (
         f"Who recruited the affiliate, {recruited.mary_id}, earns 2.00 USD of it: {kept['arithmetic']}."
     )
     recruited.change_program(commission={"purchase": {"type": "fixed", "value": "15"}})
