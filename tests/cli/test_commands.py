@@ -268,7 +268,9 @@ def test_a_database_of_a_newer_version_is_refused(shell):
 
 
 def test_the_demo_month_is_made_once_and_says_what_came_of_it(shell):
+    before = shell.run("demo").stdout
     made = shell.run("demo", "--month")
+    assert shell.run("demo").stdout == before  # its calls lead to the same program as ever
     assert "pending_review" in made.stderr and "/v1/review" in made.stdout
     again = shell.run("demo", "--month")
     assert again.returncode == 0 and "made before" in again.stderr and again.stdout == made.stdout

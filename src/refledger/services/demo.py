@@ -10,12 +10,14 @@ from pathlib import Path
 
 import orjson
 
+from refledger.core.fingerprints import code_key
 from refledger.services import catalogue
 from refledger.services.credentials import Tenant
 from refledger.services.merchants import ACTOR, create_merchant
 from refledger.services.notes import Entropy
 from refledger.store import merchants as store
 from refledger.store import programs as program_store
+from refledger.store.affiliates import holder_of_code
 from refledger.store.engine import EVERYONE, Connection, Database
 
 FILE = "demo.json"
@@ -38,13 +40,26 @@ def ensure_demo(
     with database.write(kept["merchant_id"]) as connection:
         merchant = store.merchant(connection, kept["merchant_id"])
         found, _ = program_store.list_programs(connection, kept["merchant_id"], None, 500, None)
-        program = found[-1] if found else _make_program(connection, merchant, now_ms, entropy)
+        program = (
+            _first_with_john(connection, merchant, found)
+            if found
+            else _make_program(connection, merchant, now_ms, entropy)
+        )
     return kept | {
         "program_id": program["id"],
         "slug": program["slug"],
         "ref_code": REF_CODE,
         "coupon_code": COUPON,
     }
+
+
+def _first_with_john(connection: Connection, merchant: dict, found: list[dict]) -> dict:
+    """Of the merchant's programs, newest first: what was made up besides is dated before it."""
+    key = bytes.fromhex(merchant["fingerprint_key"])
+    for row in reversed(found):
+        if holder_of_code(connection, merchant["merchant_id"], code_key(key, row["id"], REF_CODE)):
+            return row
+    return found[-1]
 
 
 def _make_program(connection: Connection, merchant: dict, now_ms: int, entropy: Entropy) -> dict:
