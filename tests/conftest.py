@@ -50,6 +50,15 @@ class SharedClock(Clock):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "only_on(engine, reason): of two engines, runs on this one alone")
+    config.addinivalue_line("markers", "prove_on(engine): on this engine one of the long proofs")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        long = item.get_closest_marker("prove_on")
+        if long and item.callspec.params["engine"] == long.args[0]:
+            item.add_marker(pytest.mark.prove)
 
 
 def pytest_generate_tests(metafunc):

@@ -267,6 +267,7 @@ def test_a_database_of_a_newer_version_is_refused(shell):
     assert done.returncode == 1 and "install the newer version" in done.stderr
 
 
+@pytest.mark.prove_on("postgresql")
 def test_the_demo_month_is_made_once_and_says_what_came_of_it(shell):
     before = shell.run("demo").stdout
     made = shell.run("demo", "--month")
@@ -279,6 +280,7 @@ def test_the_demo_month_is_made_once_and_says_what_came_of_it(shell):
     assert tried.returncode == 0 and "would have been different" in tried.stdout
 
 
+@pytest.mark.prove_on("postgresql")
 def test_the_demo_year_is_made_once_and_ends_verified(shell):
     made = shell.run("demo", "--year", "--months", "1")
     assert made.returncode == 0 and "dispute open" in made.stderr and "every cent balances" in made.stderr

@@ -130,6 +130,7 @@ class AnyHistory(RuleBasedStateMachine):
         assert found == []
 
 
+@pytest.mark.prove_on("postgresql")
 @pytest.mark.parametrize("repeats", ["first", "lifetime", {"months": 1}], ids=str)
 def test_any_history(engine, fresh, repeats):
     run(fresh, repeats, examples=FEW[engine], steps=25)

@@ -81,6 +81,7 @@ def test_processes_that_hold_nothing_exceed_limits(own_server, tmp_path):
     assert any("is one above" in each for each in burnt.wrong()), burnt.in_words()
 
 
+@pytest.mark.prove
 def test_the_same_processes_that_hold_what_they_decide_about_do_not(own_server, tmp_path):
     """The control's own control."""
     assert calm(own_server, tmp_path, "held", forget_numbers, **SCARCE).wrong() == []

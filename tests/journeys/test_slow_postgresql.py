@@ -157,6 +157,7 @@ def patient():
     return app.create()
 
 
+@pytest.mark.prove
 def test_without_an_end_to_its_patience_the_management_api_keeps_silent_too(shop, own_server):
     """The negative control."""
     with serving(shop.settings, factory="tests.journeys.test_slow_postgresql:patient") as (_, client):
@@ -282,6 +283,7 @@ def test_who_waits_for_one_affiliate_does_not_hold_up_the_others(running):
     assert faults(shop.settings.database_url) == []
 
 
+@pytest.mark.prove
 def test_without_a_bound_they_are_held_up(shop):
     """The negative control: whoever asks is told to come again, and again."""
     unsafe = "tests.journeys.test_slow_postgresql:unbounded"
@@ -319,6 +321,7 @@ def test_a_frozen_process_lets_go_of_what_it_holds(shop):
     assert faults(shop.settings.database_url) == []
 
 
+@pytest.mark.prove
 def test_without_a_bound_it_keeps_what_it_holds(shop):
     """The negative control: nobody else serves that affiliate until it is thawed."""
     unsafe = "tests.journeys.test_slow_postgresql:unbounded"

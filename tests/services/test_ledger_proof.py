@@ -115,6 +115,7 @@ def tamperings(table, rows):
                 yield f"{column} of rows {at} and {at + 1} swapped", rest + swapped
 
 
+@pytest.mark.prove_on("postgresql")
 @pytest.mark.parametrize("table", COLUMNS)
 def test_every_row_is_guarded_or_proven(whole, table):
     rows, missed, tried = rows_of(whole, table), [], 0

@@ -52,6 +52,7 @@ def test_honest_and_dishonest_affiliates_are_told_apart_and_everything_is_explai
     assert list(verify(shop.database)) == []
 
 
+@pytest.mark.prove_on("postgresql")
 def test_one_seed_makes_one_month(shop, fresh, clock, tmp_path):
     made = month_of(shop)
     with pytest.raises(AlreadyThere):

@@ -44,6 +44,7 @@ def year_of(shop, **more):
     return make_year(shop.database, shop.tenant, shop.keys, hashes, shop.clock(), seed=7, months=1, **more)
 
 
+@pytest.mark.prove_on("postgresql")
 def test_a_short_year_ends_balanced_and_its_statements_add_up_to_its_payouts(shop):
     days = []
     happened = year_of(shop, tell=lambda day, of: days.append((day, of)))
@@ -91,6 +92,7 @@ AMOUNTS = {
 }
 
 
+@pytest.mark.prove_on("postgresql")
 def test_any_single_altered_row_is_found(shop):
     """One row of each kind, somewhere in the year, altered by one; put right again, nothing is found."""
     year_of(shop)
